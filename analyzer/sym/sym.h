@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sym.h - an address in a module's image -> function, file, line, inlining
+ *
+ * Threads:  a resolver belongs to one thread.
+ * Signals:  not for signal handlers.
+ * Memory:   a resolver keeps what it opened, at most `max_open` modules with
+ *           their debug information; seep_sym_destroy() frees all.
+ * Trust:    ELF and DWARF are input: damaged files give fewer names, never a
+ *           crash. Nothing is executed. The network is not used unless asked.
+ * Units:    offsets are addresses less the load bias (ELF virtual addresses).
+ * Errors:   an unknown name is no error: the frame then has module and offset.
+ */
+#ifndef SEEP_SYM_SYM_H
+#define SEEP_SYM_SYM_H
+
+#include "analyzer/base/error.h"
+#include "analyzer/model/model.h"
+
+struct seep_sym;
+struct seep_sym_module;
+
+struct seep_sym_options {
+	bool debuginfod;	    /* ask the servers of DEBUGINFOD_URLS */
+	unsigned debuginfod_timeout_s; /* in all, not per file; 0: 10 s */
+	const char *debug_path; /* extra folders, colon separated, or NULL */
+	const char *sysroot;	/* put in front of module paths, or NULL */
+};
+
+struct seep_error *seep_sym_create(
+    const struct seep_sym_options *opt, struct seep_sym **ret) SEEP_MUST_CHECK;
+void seep_sym_destroy(struct seep_sym *s);
+SEEP_DEFINE_CLEANUP(struct seep_sym *, seep_sym_destroy)
+
+/*
+ * A module by path and build-id (hex, or NULL). fd: an open descriptor of its
+ * file, kept by the caller until seep_sym_destroy(), for files that may be
+ * deleted meanwhile, or -1. A file whose build-id is another one is not used.
+ * Never fails for a missing file: its frames then have no names.
+ */
+struct seep_error *seep_sym_module(struct seep_sym *s, const char *path,
+    const char *build_id, int fd, struct seep_sym_module **ret) SEEP_MUST_CHECK;
+
+/*
+ * The frames of one address, the most inlined first, at least one. `exact`:
+ * offset is the pc itself; otherwise it is a return address and the call before
+ * it is meant. Caller deinits each frame and frees the array. frame.offset is
+ * `offset` and frame.module the path in each.
+ */
+struct seep_error *seep_sym_lookup(struct seep_sym *s,
+    struct seep_sym_module *m, uint64_t offset, bool exact,
+    struct seep_frame **ret, size_t *nr) SEEP_MUST_CHECK;
+
+/* Code outside of modules, through /tmp/perf-PID.map; as above. */
+struct seep_error *seep_sym_lookup_jit(struct seep_sym *s, uint32_t pid,
+    uint64_t pc, struct seep_frame **ret, size_t *nr) SEEP_MUST_CHECK;
+
+/* Demangled (C++, Rust), or NULL when the name is not mangled; caller frees. */
+char *seep_sym_demangle(const char *name);
+
+#endif
