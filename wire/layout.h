@@ -44,9 +44,10 @@
 #define SEEP_TIER_LARGE	   2
 #define SEEP_LARGE_MIN_LOG 10
 #define SEEP_LARGE_MAX_LOG 31
-#define SEEP_NR_TIERS	   (SEEP_TIER_LARGE + SEEP_LARGE_MAX_LOG - SEEP_LARGE_MIN_LOG + 1)
-#define SEEP_LARGE_MIN	   (1ull << SEEP_LARGE_MIN_LOG)
-#define SEEP_ADDR_BITS	   48
+#define SEEP_NR_TIERS                                                          \
+	(SEEP_TIER_LARGE + SEEP_LARGE_MAX_LOG - SEEP_LARGE_MIN_LOG + 1)
+#define SEEP_LARGE_MIN (1ull << SEEP_LARGE_MIN_LOG)
+#define SEEP_ADDR_BITS 48
 
 /*
  * The word, from bit 0: offset 1, size 10, node 28, epoch 24, present 1.
@@ -64,7 +65,7 @@ static inline uint64_t seep_word_make(
     uint32_t low11, uint32_t node, uint32_t epoch)
 {
 	return SEEP_WORD_PRESENT | (uint64_t)epoch << 39 |
-	    (uint64_t)node << 11 | low11;
+	       (uint64_t)node << 11 | low11;
 }
 
 static inline uint32_t seep_word_low11(uint64_t w)
@@ -105,8 +106,9 @@ struct seep_large {
 static inline unsigned seep_tier_granule_log(unsigned tier)
 {
 	return tier == SEEP_TIER_SMALL ? 5
-	    : tier == SEEP_TIER_TINY   ? 3
-				       : tier - SEEP_TIER_LARGE + SEEP_LARGE_MIN_LOG;
+	       : tier == SEEP_TIER_TINY
+		   ? 3
+		   : tier - SEEP_TIER_LARGE + SEEP_LARGE_MIN_LOG;
 }
 
 /* Address bits covered by one page of words or slots. */
@@ -119,6 +121,14 @@ static inline unsigned seep_tier_cover_log(unsigned tier)
 static inline unsigned seep_tier_index_bits(unsigned tier)
 {
 	return SEEP_ADDR_BITS - seep_tier_cover_log(tier);
+}
+
+/* Levels of that directory above its leaves: 0, 1 or 2. */
+static inline unsigned seep_tier_levels(unsigned tier)
+{
+	unsigned bits = seep_tier_index_bits(tier);
+
+	return bits > 2 * SEEP_RADIX_BITS ? 2 : bits > SEEP_RADIX_BITS;
 }
 
 /* ---- the call tree (tree.h) -------------------------------------------- */
@@ -152,7 +162,7 @@ static inline uint32_t seep_node_pack(
     enum seep_node_kind kind, int exact, uint32_t module)
 {
 	return (uint32_t)kind << 28 | (exact ? 1u << 27 : 0) |
-	    (module & 0x7ffffff);
+	       (module & 0x7ffffff);
 }
 
 static inline unsigned seep_node_kind(uint32_t km)
@@ -172,9 +182,9 @@ static inline uint32_t seep_node_module(uint32_t km)
 
 /* ---- modules ----------------------------------------------------------- */
 
-#define SEEP_BUILD_ID_MAX	32
-#define SEEP_MODULES_PER_PAGE	32u /* 128 bytes each */
-#define SEEP_NR_MODULE_PAGES	256u
+#define SEEP_BUILD_ID_MAX     32
+#define SEEP_MODULES_PER_PAGE 32u /* 128 bytes each */
+#define SEEP_NR_MODULE_PAGES  256u
 
 /*
  * One per distinct image (path and build-id); it stays when the image is
@@ -183,13 +193,13 @@ static inline uint32_t seep_node_module(uint32_t km)
  */
 struct seep_module_rec {
 	_Atomic uint32_t ready;
-	uint32_t path_len;   /* without a NUL */
-	uint64_t path_at;    /* byte offset of the path in the segment */
+	uint32_t path_len; /* without a NUL */
+	uint64_t path_at;  /* byte offset of the path in the segment */
 	_Atomic uint64_t start, end, bias;
 	_Atomic uint32_t loads; /* times it was seen newly mapped */
 	uint32_t build_id_len;
 	uint8_t build_id[SEEP_BUILD_ID_MAX];
-	uint64_t dev, ino;   /* 0 when unknown */
+	uint64_t dev, ino; /* 0 when unknown */
 	uint64_t spare[4];
 };
 
@@ -220,10 +230,10 @@ struct seep_thread_slot {
 	uint64_t spare[6];
 };
 
-#define SEEP_SLOT_BYTES		 128u
-#define SEEP_FIRST_TABLE_LOG	 6
-#define SEEP_SLOTS_PER_DIR	 1024u /* one page of slot page numbers */
-#define SEEP_NR_SLOT_DIRS	 64u
+#define SEEP_SLOT_BYTES	     128u
+#define SEEP_FIRST_TABLE_LOG 6
+#define SEEP_SLOTS_PER_DIR   1024u /* one page of slot page numbers */
+#define SEEP_NR_SLOT_DIRS    64u
 
 /* ---- drops ------------------------------------------------------------- */
 
@@ -268,11 +278,11 @@ struct seep_header {
 	uint32_t header_bytes;
 	uint64_t segment_bytes;
 	uint32_t pid, ppid;
-	uint64_t start_ns;	/* when this image or child began being traced */
+	uint64_t start_ns; /* when this image or child began being traced */
 	uint32_t uid;
-	_Atomic uint32_t flags; /* enum seep_flag */
-	_Atomic uint32_t state; /* enum seep_state */
-	_Atomic uint32_t children; /* children begun through fork or spawn */
+	_Atomic uint32_t flags;	     /* enum seep_flag */
+	_Atomic uint32_t state;	     /* enum seep_state */
+	_Atomic uint32_t children;   /* children begun through fork or spawn */
 	uint64_t exe_at, cmdline_at; /* byte offsets of texts */
 	uint32_t exe_len, cmdline_len; /* cmdline: NULs between arguments */
 	uint32_t parent_start_lo; /* start_ns of the forking parent, low half */
@@ -283,7 +293,7 @@ struct seep_header {
 	_Atomic uint32_t control;      /* reserved, 0 */
 	_Atomic uint64_t heartbeat_ns; /* last time the collector looked */
 
-	_Atomic uint64_t next_page; /* pool: pages handed out so far */
+	_Atomic uint64_t next_page;    /* pool: pages handed out so far */
 	_Atomic uint32_t map_root[32]; /* by tier: page of the top node */
 	_Atomic uint32_t nr_nodes;     /* ids handed out, in blocks */
 	_Atomic uint32_t nr_modules;

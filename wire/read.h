@@ -31,7 +31,7 @@ typedef int seep_read_fn(void *ctx, uint64_t off, void *buf, size_t len);
 struct seep_reader {
 	seep_read_fn *read;
 	void *ctx;
-	uint64_t file_bytes; /* as fstat says: page numbers end here */
+	uint64_t file_bytes;	 /* as fstat says: page numbers end here */
 	struct seep_header head; /* as of the last seep_reader_refresh() */
 };
 
@@ -73,7 +73,8 @@ struct seep_totals {
 	uint64_t unknown_frees;
 };
 
-/* Sum over all threads: a few cache lines per thread, cheap enough for 10 ms. */
+/* Sum over all threads: a few cache lines per thread, cheap enough for 10 ms.
+ */
 enum seep_read_status seep_read_totals(
     struct seep_reader *r, struct seep_totals *ret);
 

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * read.c - the reader's side of a segment
+ *
+ * Every page number is checked against the file, and a walk visits at most as
+ * many pages as the file has: a segment with loops or shared pages ends as
+ * corrupt instead of never.
+ */
+#include <string.h>
+
+#include "wire/read.h"
+
+#define TRY(expr)                                                              \
+	do {                                                                   \
+		enum seep_read_status st_ = (expr);                            \
+		if (st_ != SEEP_READ_OK)                                       \
+			return st_;                                            \
+	} while (0)
+
+static enum seep_read_status get(
+    struct seep_reader *r, uint64_t off, void *buf, size_t len)
+{
+	if (off > r->file_bytes || len > r->file_bytes - off)
+		return SEEP_READ_CORRUPT;
+	return r->read(r->ctx, off, buf, len) ? SEEP_READ_IO : SEEP_READ_OK;
+}
+
+static enum seep_read_status get_page(
+    struct seep_reader *r, uint64_t page, void *buf)
+{
+	if (!page)
+		return SEEP_READ_CORRUPT;
+	return get(r, page * SEEP_PAGE, buf, SEEP_PAGE);
+}
+
+enum seep_read_status seep_reader_init(
+    struct seep_reader *r, seep_read_fn *read, void *ctx, uint64_t file_bytes)
+{
+	r->read = read;
+	r->ctx = ctx;
+	r->file_bytes = file_bytes;
+	return seep_reader_refresh(r);
+}
+
+enum seep_read_status seep_reader_refresh(struct seep_reader *r)
+{
+	struct seep_header h;
+
+	TRY(get(r, 0, &h, sizeof(h)));
+	if (h.magic != SEEP_MAGIC)
+		return SEEP_READ_CORRUPT;
+	if (h.version != SEEP_WIRE_VERSION)
+		return SEEP_READ_VERSION;
+	if (h.header_bytes != sizeof(h) || h.segment_bytes > r->file_bytes)
+		return SEEP_READ_CORRUPT;
+	memcpy(&r->head, &h, sizeof(h));
+	return SEEP_READ_OK;
+}
+
+/* ---- blocks ------------------------------------------------------------ */
+
+struct walk {
+	struct seep_reader *r;
+	seep_block_fn *fn;
+	void *ctx;
+	uint64_t visits_left;
+	unsigned tier;
+};
+
+static enum seep_read_status visit(struct walk *w, uint64_t page, void *buf)
+{
+	if (!w->visits_left--)
+		return SEEP_READ_CORRUPT;
+	return get_page(w->r, page, buf);
+}
+
+static enum seep_read_status emit(struct walk *w, const struct seep_block *b)
+{
+	return w->fn(w->ctx, b) ? SEEP_READ_STOP : SEEP_READ_OK;
+}
+
+static enum seep_read_status word_page(
+    struct walk *w, uint64_t page, uint64_t base)
+{
+	unsigned log = seep_tier_granule_log(w->tier);
+	uint64_t words[SEEP_PAGE / 8];
+
+	TRY(visit(w, page, words));
+	for (unsigned i = 0; i < SEEP_PAGE / 8; i++) {
+		uint64_t word = words[i];
+		struct seep_block b;
+
+		if (!(word & SEEP_WORD_PRESENT))
+			continue;
+		b.addr = base + ((uint64_t)i << log);
+		if (w->tier == SEEP_TIER_SMALL)
+			b.addr += (seep_word_low11(word) & 1) << 4;
+		b.size_bytes = seep_word_low11(word) >> 1;
+		b.node = seep_word_node(word);
+		b.epoch = seep_word_epoch(word);
+		TRY(emit(w, &b));
+	}
+	return SEEP_READ_OK;
+}
+
+/* A slot is two words: read until two readings agree, or nearly so. */
+static enum seep_read_status large_page(
+    struct walk *w, uint64_t page, uint64_t base)
+{
+	unsigned log = seep_tier_granule_log(w->tier);
+	uint64_t a[SEEP_PAGE / 8], again[SEEP_PAGE / 8];
+
+	TRY(visit(w, page, a));
+	for (int tries = 0; tries < 4; tries++) {
+		TRY(get_page(w->r, page, again));
+		if (!memcmp(a, again, sizeof(a)))
+			break;
+		memcpy(a, again, sizeof(a));
+	}
+	for (unsigned i = 0; i < SEEP_PAGE / 16; i++) {
+		uint64_t word = a[2 * i], info = a[2 * i + 1], off;
+		struct seep_block b;
+
+		if (!(word & SEEP_WORD_PRESENT))
+			continue;
+		off = ((uint64_t)seep_word_low11(word) << 16 | info >> 48) << 4;
+		if (off >> log)
+			return SEEP_READ_CORRUPT;
+		b.addr = base + ((uint64_t)i << log) + off;
+		b.size_bytes = info & 0xffffffffffffull;
+		b.node = seep_word_node(word);
+		b.epoch = seep_word_epoch(word);
+		TRY(emit(w, &b));
+	}
+	return SEEP_READ_OK;
+}
+
+static enum seep_read_status tier_page(
+    struct walk *w, uint64_t page, uint64_t index)
+{
+	uint64_t base = index << seep_tier_cover_log(w->tier);
+
+	return w->tier < SEEP_TIER_LARGE ? word_page(w, page, base)
+					 : large_page(w, page, base);
+}
+
+/* A leaf of the SMALL directory: 64-bit entries, the page in the low half. */
+static enum seep_read_status small_leaf(
+    struct walk *w, uint64_t page, uint64_t index)
+{
+	uint64_t entries[SEEP_PAGE / 8];
+
+	for (unsigned part = 0; part < SEEP_RADIX_SIZE * 8 / SEEP_PAGE;
+	     part++) {
+		TRY(visit(w, page + part, entries));
+		for (unsigned i = 0; i < SEEP_PAGE / 8; i++)
+			if ((uint32_t)entries[i])
+				TRY(tier_page(w, (uint32_t)entries[i],
+				    index + part * (SEEP_PAGE / 8) + i));
+	}
+	return SEEP_READ_OK;
+}
+
+/* A node of 32-bit page numbers, `slots` of them, `level` above the leaves. */
+static enum seep_read_status radix_node(struct walk *w, uint64_t page,
+    uint64_t slots, unsigned level, uint64_t index)
+{
+	uint32_t entries[SEEP_PAGE / 4];
+
+	for (uint64_t at = 0; at < slots; at += SEEP_PAGE / 4) {
+		TRY(visit(w, page + at / (SEEP_PAGE / 4), entries));
+		for (unsigned i = 0; i < SEEP_PAGE / 4 && at + i < slots; i++) {
+			uint64_t sub = (index + at + i);
+
+			if (!entries[i])
+				continue;
+			if (!level)
+				TRY(tier_page(w, entries[i], sub));
+			else if (level == 1 && w->tier == SEEP_TIER_SMALL)
+				TRY(small_leaf(
+				    w, entries[i], sub << SEEP_RADIX_BITS));
+			else
+				TRY(radix_node(w, entries[i], SEEP_RADIX_SIZE,
+				    level - 1, sub << SEEP_RADIX_BITS));
+		}
+	}
+	return SEEP_READ_OK;
+}
+
+enum seep_read_status seep_read_blocks(
+    struct seep_reader *r, seep_block_fn *fn, void *ctx)
+{
+	struct walk w = {.r = r, .fn = fn, .ctx = ctx};
+
+	w.visits_left = r->file_bytes / SEEP_PAGE;
+	for (w.tier = 0; w.tier < SEEP_NR_TIERS; w.tier++) {
+		unsigned levels = seep_tier_levels(w.tier);
+		unsigned bits =
+		    seep_tier_index_bits(w.tier) - levels * SEEP_RADIX_BITS;
+
+		if (r->head.map_root[w.tier])
+			TRY(radix_node(&w, r->head.map_root[w.tier],
+			    1ull << bits, levels, 0));
+	}
+	return SEEP_READ_OK;
+}
+
+/* ---- nodes ------------------------------------------------------------- */
+
+uint32_t seep_reader_nr_nodes(const struct seep_reader *r)
+{
+	return r->head.nr_nodes > SEEP_NODE_MAX ? SEEP_NODE_MAX + 1
+						: r->head.nr_nodes;
+}
+
+enum seep_read_status seep_read_nodes(struct seep_reader *r, uint32_t first,
+    struct seep_node *nodes, uint32_t max, uint32_t *got)
+{
+	uint32_t end = seep_reader_nr_nodes(r), chunk, in, dir, page, n;
+
+	*got = 0;
+	if (first >= end)
+		return SEEP_READ_OK;
+	chunk = first / SEEP_NODES_PER_CHUNK;
+	in = first % SEEP_NODES_PER_CHUNK;
+	n = end - first;
+	n = n > max ? max : n;
+	n = n > SEEP_NODES_PER_CHUNK - in ? SEEP_NODES_PER_CHUNK - in : n;
+	dir = r->head.node_dir[chunk / SEEP_CHUNKS_PER_DIR];
+	page = 0;
+	if (dir)
+		TRY(get(r,
+		    (uint64_t)dir * SEEP_PAGE + chunk % SEEP_CHUNKS_PER_DIR * 4,
+		    &page, sizeof(page)));
+	if (page)
+		TRY(get(r, (uint64_t)page * SEEP_PAGE + in * sizeof(*nodes),
+		    nodes, n * sizeof(*nodes)));
+	else
+		memset(nodes, 0, n * sizeof(*nodes));
+	*got = n;
+	return SEEP_READ_OK;
+}
+
+/* ---- modules and texts ------------------------------------------------- */
+
+uint32_t seep_reader_nr_modules(const struct seep_reader *r)
+{
+	uint32_t max = SEEP_NR_MODULE_PAGES * SEEP_MODULES_PER_PAGE;
+
+	return r->head.nr_modules > max ? max : r->head.nr_modules;
+}
+
+enum seep_read_status seep_read_text(struct seep_reader *r, uint64_t at,
+    uint32_t want, char *buf, size_t size, size_t *len)
+{
+	size_t n = want < size ? want : size;
+
+	TRY(get(r, at, buf, n));
+	*len = n;
+	return SEEP_READ_OK;
+}
+
+enum seep_read_status seep_read_module(struct seep_reader *r, uint32_t id,
+    struct seep_module_rec *rec, char *path, size_t path_size)
+{
+	uint32_t page;
+	size_t len;
+
+	if (!path_size || id >= seep_reader_nr_modules(r))
+		return SEEP_READ_CORRUPT;
+	page = r->head.module_page[id / SEEP_MODULES_PER_PAGE];
+	if (!page)
+		return SEEP_READ_STOP;
+	TRY(get(r,
+	    (uint64_t)page * SEEP_PAGE +
+		id % SEEP_MODULES_PER_PAGE * sizeof(*rec),
+	    rec, sizeof(*rec)));
+	if (!rec->ready)
+		return SEEP_READ_STOP;
+	if (rec->build_id_len > SEEP_BUILD_ID_MAX)
+		return SEEP_READ_CORRUPT;
+	TRY(seep_read_text(
+	    r, rec->path_at, rec->path_len, path, path_size - 1, &len));
+	path[len] = '\0';
+	return SEEP_READ_OK;
+}
+
+/* ---- counters ---------------------------------------------------------- */
+
+static enum seep_read_status slot_page(
+    struct seep_reader *r, uint32_t i, uint32_t *page)
+{
+	uint32_t dir = r->head.slot_dir[i / SEEP_SLOTS_PER_DIR];
+
+	*page = 0;
+	if (!dir)
+		return SEEP_READ_OK;
+	return get(r, (uint64_t)dir * SEEP_PAGE + i % SEEP_SLOTS_PER_DIR * 4,
+	    page, sizeof(*page));
+}
+
+/* Calls fn for each slot there is: of threads, then that of handlers. */
+static enum seep_read_status each_slot(struct seep_reader *r,
+    enum seep_read_status (*fn)(
+	struct seep_reader *r, const struct seep_thread_slot *s, void *arg),
+    void *arg)
+{
+	uint32_t nr = r->head.nr_slots, max, page;
+	struct seep_thread_slot s;
+
+	max = SEEP_SLOTS_PER_DIR * SEEP_NR_SLOT_DIRS;
+	nr = nr > max ? max : nr;
+	for (uint32_t i = 0; i <= nr; i++) {
+		if (i < nr)
+			TRY(slot_page(r, i, &page));
+		else
+			page = r->head.nested_slot;
+		if (!page)
+			continue;
+		TRY(get(r, (uint64_t)page * SEEP_PAGE, &s, sizeof(s)));
+		TRY(fn(r, &s, arg));
+	}
+	return SEEP_READ_OK;
+}
+
+static enum seep_read_status add_totals(
+    struct seep_reader *r, const struct seep_thread_slot *s, void *arg)
+{
+	struct seep_totals *t = arg;
+
+	(void)r;
+	t->alloc_blocks += s->alloc_blocks;
+	t->alloc_bytes += s->alloc_bytes;
+	t->free_blocks += s->free_blocks;
+	t->free_bytes += s->free_bytes;
+	t->unknown_frees += s->unknown_frees;
+	return SEEP_READ_OK;
+}
+
+enum seep_read_status seep_read_totals(
+    struct seep_reader *r, struct seep_totals *ret)
+{
+	struct seep_totals t = {0};
+
+	TRY(each_slot(r, add_totals, &t));
+	*ret = t;
+	return SEEP_READ_OK;
+}
+
+struct counters_arg {
+	seep_counter_fn *fn;
+	void *ctx;
+};
+
+#define BATCH 128u
+
+static enum seep_read_status slot_counters(
+    struct seep_reader *r, const struct seep_thread_slot *s, void *arg)
+{
+	uint64_t at = s->table >> 8, nr = 1ull << (s->table & 63);
+	struct counters_arg *a = arg;
+	uint32_t keys[BATCH];
+	struct seep_counter c[BATCH];
+
+	if (!s->table)
+		return SEEP_READ_OK;
+	if ((s->table & 0xff) > 28 || at > r->file_bytes ||
+	    nr * (4 + sizeof(*c)) > r->file_bytes - at)
+		return SEEP_READ_CORRUPT;
+	for (uint64_t i = 0; i < nr; i += BATCH) {
+		size_t n = nr - i < BATCH ? nr - i : BATCH;
+
+		TRY(get(r, at + i * 4, keys, n * 4));
+		TRY(get(r, at + nr * 4 + i * sizeof(*c), c, n * sizeof(*c)));
+		for (size_t k = 0; k < n; k++) {
+			struct seep_totals t = {
+			    .alloc_blocks = c[k].alloc_blocks,
+			    .alloc_bytes = c[k].alloc_bytes,
+			    .free_blocks = c[k].free_blocks,
+			    .free_bytes = c[k].free_bytes,
+			};
+
+			if (keys[k] && a->fn(a->ctx, keys[k], &t))
+				return SEEP_READ_STOP;
+		}
+	}
+	return SEEP_READ_OK;
+}
+
+enum seep_read_status seep_read_counters(
+    struct seep_reader *r, seep_counter_fn *fn, void *ctx)
+{
+	struct counters_arg a = {.fn = fn, .ctx = ctx};
+
+	return each_slot(r, slot_counters, &a);
+}
+
+/* ---- drops ------------------------------------------------------------- */
+
+static const struct {
+	const char *name, *meaning;
+} drops[SEEP_NR_DROPS] = {
+    [SEEP_DROP_SEGMENT_FULL] = {"segment_full",
+	"blocks not recorded, the segment is full: live figures are too low"},
+    [SEEP_DROP_NO_MEMORY] = {"no_memory",
+	"blocks not recorded, no memory for the map: live figures are too low"},
+    [SEEP_DROP_ADDRESS] = {"address",
+	"blocks at addresses the map cannot hold: live figures are too low"},
+    [SEEP_DROP_TREE_FULL] = {"tree_full",
+	"blocks recorded without their stack, the call tree is full"},
+    [SEEP_DROP_TRUNCATED] = {"truncated",
+	"stacks deeper than the limit, cut at the outer end"},
+    [SEEP_DROP_NO_RULE] = {"no_rule",
+	"stacks that end at code without unwind information"},
+    [SEEP_DROP_NESTED] = {"nested",
+	"operations in signal handlers not counted: totals are too low"},
+    [SEEP_DROP_GUARD_RESET] = {"guard_reset",
+	"jumps out of a signal handler while a block was being recorded: up "
+	"to one block each is unknown"},
+    [SEEP_DROP_STALE] = {"stale",
+	"blocks handed out again although their free was not seen"},
+    [SEEP_DROP_NO_THREAD] = {"no_thread",
+	"operations not recorded, no room for the thread's state"},
+    [SEEP_DROP_RING_FULL] = {"ring_full",
+	"events lost, their ring was full: live figures are not affected"},
+    [SEEP_DROP_MODULES_FULL] = {"modules_full",
+	"frames without a module, the module table is full"},
+    [SEEP_DROP_SEND] = {"send",
+	"the collector could not be told of this process at once"},
+    [SEEP_DROP_EXEC_UNTRACED] = {"exec_untraced",
+	"the process went on as a program that cannot be traced"},
+    [SEEP_DROP_CHILD_UNTRACED] = {"child_untraced",
+	"child processes that were not traced"},
+};
+
+const char *seep_drop_name(unsigned drop)
+{
+	return drop < SEEP_NR_DROPS ? drops[drop].name : NULL;
+}
+
+const char *seep_drop_meaning(unsigned drop)
+{
+	return drop < SEEP_NR_DROPS ? drops[drop].meaning : NULL;
+}
