@@ -61,6 +61,14 @@ struct seep_error *seep_store_get(
 struct seep_error *seep_store_put_process(
     struct seep_store *st, struct seep_process *p) SEEP_MUST_CHECK;
 
+/*
+ * What drop cause `cause` (an index into drops[]) is called and what it means
+ * for the figures, so that a recording explains itself: the collector stores
+ * all of its causes once, right after seep_store_create().
+ */
+struct seep_error *seep_store_put_drop_cause(struct seep_store *st,
+    unsigned cause, const char *name, const char *meaning) SEEP_MUST_CHECK;
+
 /* Finds the module of this path and build-id or adds it. */
 struct seep_error *seep_store_put_module(struct seep_store *st,
     const char *path, const char *build_id, int64_t *id) SEEP_MUST_CHECK;
