@@ -1,0 +1,764 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sites.c - counters and blocks of one segment, turned into rows of sites
+ *
+ * Nodes are looked at only when a site needs them: from the site up to the
+ * first node that the sink already knows, then down again, one put_node each.
+ * A node is visited once per mapping, whatever the number of sites above it, so
+ * a hostile tree costs no more than its size. Cycles are found by colouring the
+ * nodes of the path at hand; the node that closes one becomes a truncated
+ * frame.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analyzer/collect/sites.h"
+
+#define IDS_PER_CHUNK 1024u
+#define NODES_CACHED  512u
+#define NR_CACHES     16u
+
+/* A sane process has far fewer; more means that the segment lies. */
+#define MAX_GROUPS (1u << 24)
+
+#define ON_PATH UINT32_MAX /* in ids: on the path being mapped */
+
+struct node_cache {
+	uint32_t first; /* multiple of NODES_CACHED */
+	uint32_t got;
+	struct seep_node nodes[NODES_CACHED];
+};
+
+struct counted {
+	uint32_t node; /* 0: free */
+	uint64_t alloc_blocks, alloc_bytes, free_blocks, free_bytes;
+};
+
+struct group {
+	uint64_t size_bytes;
+	uint64_t blocks; /* 0: free */
+	uint32_t node;
+	uint32_t oldest, newest;
+};
+
+struct module {
+	int64_t id; /* of the sink; 0: not yet */
+	char *path; /* NULL: not read yet */
+	char build_id[2 * SEEP_BUILD_ID_MAX + 1];
+	int fd;
+	bool is_exe;
+};
+
+struct seep_sites {
+	struct seep_reader *reader;
+	const struct seep_sink *sink;
+	seep_sites_open_fn *open;
+	void *open_ctx;
+	char *exe;
+	bool has_exe;
+
+	struct module *modules;
+	uint32_t nr_modules;
+
+	uint32_t **ids; /* node -> id of the sink, in chunks */
+	uint32_t nr_chunks;
+	uint32_t *path; /* scratch: nodes to map, innermost first */
+	uint32_t path_room;
+	int64_t truncated; /* the sink's id of a cut stack; 0: not yet */
+	struct node_cache *caches; /* NR_CACHES */
+
+	struct counted *counted; /* hash by node */
+	uint32_t counted_log, nr_counted;
+	struct group *groups; /* hash by node and size */
+	uint32_t groups_log, nr_groups;
+	bool failed; /* a callback could not go on */
+	bool no_memory;
+
+	struct seep_site_row *rows;
+	size_t nr_rows;
+	struct seep_survivor_row *survivors;
+	size_t nr_survivors;
+};
+
+static struct seep_error *out_of_memory(void)
+{
+	return seep_error_errno(ENOMEM, "collecting sites");
+}
+
+static struct seep_error *read_error(enum seep_read_status st, const char *what)
+{
+	switch (st) {
+	case SEEP_READ_IO:
+		return seep_error_errno(EIO, "segment: %s", what);
+	case SEEP_READ_VERSION:
+		return seep_error_new(SEEP_ERROR_OTHER,
+		    "segment: written by another version of seep");
+	default:
+		return seep_error_new(
+		    SEEP_ERROR_CORRUPT, "segment: %s: damaged", what);
+	}
+}
+
+struct seep_error *seep_sites_create(struct seep_reader *r,
+    const struct seep_sink *sink, const char *exe, seep_sites_open_fn *open,
+    void *open_ctx, struct seep_sites **ret)
+{
+	struct seep_sites *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return out_of_memory();
+	s->reader = r;
+	s->sink = sink;
+	s->open = open;
+	s->open_ctx = open_ctx;
+	s->exe = strdup(exe ? exe : "");
+	if (!s->exe) {
+		free(s);
+		return out_of_memory();
+	}
+	*ret = s;
+	return NULL;
+}
+
+void seep_sites_destroy(struct seep_sites *s)
+{
+	if (!s)
+		return;
+	for (uint32_t i = 0; i < s->nr_modules; i++) {
+		if (s->modules[i].fd >= 0)
+			close(s->modules[i].fd);
+		free(s->modules[i].path);
+	}
+	for (uint32_t i = 0; i < s->nr_chunks; i++)
+		free(s->ids[i]);
+	free(s->ids);
+	free(s->modules);
+	free(s->path);
+	free(s->caches);
+	free(s->counted);
+	free(s->groups);
+	free(s->rows);
+	free(s->survivors);
+	free(s->exe);
+	free(s);
+}
+
+void seep_sites_forget(struct seep_sites *s)
+{
+	for (uint32_t i = 0; i < s->nr_chunks; i++) {
+		free(s->ids[i]);
+		s->ids[i] = NULL;
+	}
+	for (uint32_t i = 0; i < s->nr_modules; i++)
+		s->modules[i].id = 0;
+	s->truncated = 0;
+}
+
+void seep_sites_trim(struct seep_sites *s)
+{
+	free(s->groups);
+	s->groups = NULL;
+	s->groups_log = s->nr_groups = 0;
+	free(s->survivors);
+	s->survivors = NULL;
+	s->nr_survivors = 0;
+	free(s->caches);
+	s->caches = NULL;
+}
+
+bool seep_sites_has_exe(const struct seep_sites *s)
+{
+	return s->has_exe;
+}
+
+/* ---- modules ----------------------------------------------------------- */
+
+static void read_module(struct seep_sites *s, uint32_t id)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct module *m = &s->modules[id];
+	struct seep_module_rec rec;
+	char path[PATH_MAX];
+
+	/* One that is not ready, or damaged, stays unknown. */
+	if (m->path ||
+	    seep_read_module(s->reader, id, &rec, path, sizeof(path)) !=
+		SEEP_READ_OK)
+		return;
+	m->path = strdup(path);
+	if (!m->path)
+		return;
+	for (uint32_t i = 0; i < rec.build_id_len; i++) {
+		m->build_id[2 * i] = digits[rec.build_id[i] >> 4];
+		m->build_id[2 * i + 1] = digits[rec.build_id[i] & 15];
+	}
+	m->is_exe = s->exe[0] && !strcmp(path, s->exe);
+	if (s->open && path[0] == '/')
+		m->fd = s->open(s->open_ctx, &rec, path);
+}
+
+struct seep_error *seep_sites_look_at_modules(struct seep_sites *s)
+{
+	uint32_t nr = seep_reader_nr_modules(s->reader);
+
+	if (nr > s->nr_modules) {
+		void *p = realloc(s->modules, nr * sizeof(*s->modules));
+
+		if (!p)
+			return out_of_memory();
+		s->modules = p;
+		for (uint32_t i = s->nr_modules; i < nr; i++)
+			s->modules[i] = (struct module){.fd = -1};
+		s->nr_modules = nr;
+	}
+	for (uint32_t i = 0; i < s->nr_modules; i++)
+		read_module(s, i);
+	return NULL;
+}
+
+/* The sink's id of a module; 0 where the segment does not say. */
+static struct seep_error *module_id(
+    struct seep_sites *s, uint32_t id, int64_t *ret)
+{
+	struct seep_error *err;
+	struct module *m;
+	int fd;
+
+	*ret = 0;
+	if (id >= s->nr_modules) {
+		err = seep_sites_look_at_modules(s);
+		if (err)
+			return err;
+	}
+	if (id >= s->nr_modules)
+		return NULL;
+	m = &s->modules[id];
+	if (!m->path)
+		read_module(s, id);
+	if (!m->path)
+		return NULL;
+	if (!m->id) {
+		/* The sink takes the descriptor; asked again after a rollback
+		 * it still has it. */
+		fd = m->fd;
+		m->fd = -1;
+		err = s->sink->put_module(s->sink->ctx, m->path,
+		    m->build_id[0] ? m->build_id : NULL, fd, &m->id);
+		if (err)
+			return err;
+	}
+	if (m->is_exe)
+		s->has_exe = true;
+	*ret = m->id;
+	return NULL;
+}
+
+/* ---- nodes ------------------------------------------------------------- */
+
+static struct seep_error *get_node(
+    struct seep_sites *s, uint32_t id, struct seep_node *ret)
+{
+	uint32_t first = id / NODES_CACHED * NODES_CACHED;
+	enum seep_read_status st;
+	struct node_cache *c;
+
+	if (!s->caches) {
+		s->caches = malloc(NR_CACHES * sizeof(*s->caches));
+		if (!s->caches)
+			return out_of_memory();
+		for (unsigned i = 0; i < NR_CACHES; i++)
+			s->caches[i].got = 0;
+	}
+	c = &s->caches[first / NODES_CACHED % NR_CACHES];
+	if (c->first != first || id - first >= c->got) {
+		c->got = 0;
+		st = seep_read_nodes(
+		    s->reader, first, c->nodes, NODES_CACHED, &c->got);
+		if (st != SEEP_READ_OK) {
+			c->got = 0;
+			return read_error(st, "call tree");
+		}
+		c->first = first;
+	}
+	if (id - first >= c->got)
+		memset(ret, 0, sizeof(*ret)); /* beyond the end: no node */
+	else
+		*ret = c->nodes[id - first];
+	return NULL;
+}
+
+/* Node ids may be as large as SEEP_NODE_MAX: chunks only where needed. */
+static uint32_t *id_place(struct seep_sites *s, uint32_t node)
+{
+	uint32_t chunk = node / IDS_PER_CHUNK;
+
+	if (chunk >= s->nr_chunks) {
+		uint32_t nr = chunk + chunk / 2 + 16;
+		uint32_t **p = realloc(s->ids, nr * sizeof(*p));
+
+		if (!p)
+			return NULL;
+		memset(p + s->nr_chunks, 0, (nr - s->nr_chunks) * sizeof(*p));
+		s->ids = p;
+		s->nr_chunks = nr;
+	}
+	if (!s->ids[chunk]) {
+		s->ids[chunk] = calloc(IDS_PER_CHUNK, sizeof(**s->ids));
+		if (!s->ids[chunk])
+			return NULL;
+	}
+	return &s->ids[chunk][node % IDS_PER_CHUNK];
+}
+
+static struct seep_error *put_node(struct seep_sites *s, int64_t parent,
+    const struct seep_node *n, int64_t *ret)
+{
+	unsigned kind = seep_node_kind(n->kind_module);
+	int64_t module = 0;
+	struct seep_error *err;
+
+	if (kind == SEEP_NODE_NATIVE) {
+		err = module_id(s, seep_node_module(n->kind_module), &module);
+		if (err)
+			return err;
+		if (!module)
+			kind = SEEP_NODE_UNKNOWN;
+	}
+	err = s->sink->put_node(s->sink->ctx, parent, (int)kind, module,
+	    kind == SEEP_NODE_TRUNCATED ? 0 : n->offset,
+	    seep_node_is_exact(n->kind_module), ret);
+	if (!err && (*ret <= 0 || *ret >= ON_PATH))
+		err = seep_error_new(
+		    SEEP_ERROR_OTHER, "more call tree nodes than we can hold");
+	return err;
+}
+
+static struct seep_error *truncated_id(struct seep_sites *s, int64_t *ret)
+{
+	struct seep_error *err = NULL;
+
+	if (!s->truncated)
+		err = s->sink->put_node(s->sink->ctx, 0, SEEP_NODE_TRUNCATED, 0,
+		    0, false, &s->truncated);
+	*ret = s->truncated;
+	return err;
+}
+
+static bool is_frame(const struct seep_node *n)
+{
+	unsigned kind = seep_node_kind(n->kind_module);
+
+	return kind >= SEEP_NODE_NATIVE && kind <= SEEP_NODE_TRUNCATED;
+}
+
+/* Takes the nodes of an unfinished path off again. */
+static void uncolour(struct seep_sites *s, uint32_t from, uint32_t len)
+{
+	for (uint32_t i = from; i < len; i++)
+		*id_place(s, s->path[i]) = 0;
+}
+
+/* Collects in s->path what has to be put, from `node` outwards. *base is the
+ * sink's id of what the outermost of them hangs on. */
+static struct seep_error *climb(
+    struct seep_sites *s, uint32_t node, uint32_t *len, int64_t *base)
+{
+	*base = 0;
+	for (; node; ) {
+		struct seep_error *err;
+		struct seep_node n;
+		uint32_t *place;
+
+		if (node > SEEP_NODE_MAX)
+			return truncated_id(s, base);
+		place = id_place(s, node);
+		if (!place)
+			return out_of_memory();
+		if (*place == ON_PATH) /* a cycle */
+			return truncated_id(s, base);
+		if (*place) {
+			*base = *place;
+			return NULL;
+		}
+		err = get_node(s, node, &n);
+		if (err)
+			return err;
+		if (!is_frame(&n))
+			return truncated_id(s, base);
+		if (*len == s->path_room) {
+			uint32_t room = s->path_room ? 2 * s->path_room : 256;
+			void *p = realloc(s->path, room * sizeof(*s->path));
+
+			if (!p)
+				return out_of_memory();
+			s->path = p;
+			s->path_room = room;
+		}
+		s->path[(*len)++] = node;
+		*place = ON_PATH;
+		node = n.parent;
+	}
+	return NULL;
+}
+
+/* The site that `node` stands for. */
+static struct seep_error *map_node(
+    struct seep_sites *s, uint32_t node, int64_t *ret)
+{
+	struct seep_error *err;
+	uint32_t len = 0;
+	int64_t id;
+
+	err = climb(s, node, &len, &id);
+	if (err) {
+		uncolour(s, 0, len);
+		return err;
+	}
+	if (!len && !id) /* the root is no site */
+		return truncated_id(s, ret);
+	while (len) {
+		struct seep_node n;
+		int64_t child = 0;
+
+		err = get_node(s, s->path[len - 1], &n);
+		if (!err)
+			err = put_node(s, id, &n, &child);
+		if (err) {
+			uncolour(s, 0, len);
+			return err;
+		}
+		*id_place(s, s->path[--len]) = (uint32_t)child;
+		id = child;
+	}
+	*ret = id;
+	return NULL;
+}
+
+/* ---- counters ---------------------------------------------------------- */
+
+static uint32_t mix(uint64_t key)
+{
+	key ^= key >> 32;
+	key *= 0x9e3779b97f4a7c15ull;
+	return (uint32_t)(key >> 32);
+}
+
+static struct counted *counted_find(
+    struct counted *table, uint32_t log, uint32_t node)
+{
+	uint32_t mask = (1u << log) - 1, i = mix(node) & mask;
+
+	while (table[i].node && table[i].node != node)
+		i = (i + 1) & mask;
+	return &table[i];
+}
+
+static bool counted_grow(struct seep_sites *s)
+{
+	uint32_t log = s->counted_log ? s->counted_log + 1 : 8;
+	struct counted *table = calloc((size_t)1 << log, sizeof(*table));
+
+	if (!table)
+		return false;
+	for (size_t i = 0; s->counted && i < (size_t)1 << s->counted_log; i++)
+		if (s->counted[i].node)
+			*counted_find(table, log, s->counted[i].node) =
+			    s->counted[i];
+	free(s->counted);
+	s->counted = table;
+	s->counted_log = log;
+	return true;
+}
+
+static int add_counter(void *ctx, uint32_t node, const struct seep_totals *t)
+{
+	struct seep_sites *s = ctx;
+	struct counted *c;
+
+	if (!s->counted || s->nr_counted >= (3u << s->counted_log) / 4) {
+		if (s->nr_counted >= MAX_GROUPS || !counted_grow(s)) {
+			s->no_memory = s->nr_counted < MAX_GROUPS;
+			return 1;
+		}
+	}
+	c = counted_find(s->counted, s->counted_log, node);
+	if (!c->node) {
+		c->node = node;
+		s->nr_counted++;
+	}
+	c->alloc_blocks += t->alloc_blocks;
+	c->alloc_bytes += t->alloc_bytes;
+	c->free_blocks += t->free_blocks;
+	c->free_bytes += t->free_bytes;
+	return 0;
+}
+
+static int by_site(const void *a, const void *b)
+{
+	const struct seep_site_row *ra = a, *rb = b;
+
+	return ra->site < rb->site ? -1 : ra->site > rb->site;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	/* Threads are read one after the other: a free may be ahead. */
+	return a > b ? a - b : 0;
+}
+
+/* Rows of the same site become one, in place; `extra` rows may hold live blocks
+ * and bytes alone. */
+static void merge_rows(struct seep_sites *s)
+{
+	size_t to = 0;
+
+	if (s->nr_rows)
+		qsort(s->rows, s->nr_rows, sizeof(*s->rows), by_site);
+	for (size_t i = 0; i < s->nr_rows; i++) {
+		struct seep_counts *sum, *add = &s->rows[i].counts;
+
+		if (!to || s->rows[to - 1].site != s->rows[i].site) {
+			s->rows[to++] = s->rows[i];
+			continue;
+		}
+		sum = &s->rows[to - 1].counts;
+		sum->live_blocks += add->live_blocks;
+		sum->live_bytes += add->live_bytes;
+		sum->alloc_blocks += add->alloc_blocks;
+		sum->alloc_bytes += add->alloc_bytes;
+		sum->free_blocks += add->free_blocks;
+		sum->free_bytes += add->free_bytes;
+	}
+	s->nr_rows = to;
+}
+
+/* Reads the counters into s->rows, with room for `extra` more. */
+static struct seep_error *count(struct seep_sites *s, size_t extra)
+{
+	enum seep_read_status st;
+	struct seep_error *err;
+
+	if (s->counted)
+		memset(s->counted, 0,
+		    sizeof(*s->counted) << s->counted_log);
+	s->nr_counted = 0;
+	s->no_memory = false;
+	st = seep_read_counters(s->reader, add_counter, s);
+	if (s->no_memory)
+		return out_of_memory();
+	if (st != SEEP_READ_OK)
+		return read_error(st, "counters");
+	free(s->rows);
+	s->nr_rows = 0;
+	s->rows = malloc((s->nr_counted + extra + 1) * sizeof(*s->rows));
+	if (!s->rows)
+		return out_of_memory();
+	for (size_t i = 0; s->counted && i < (size_t)1 << s->counted_log; i++) {
+		const struct counted *c = &s->counted[i];
+		struct seep_site_row *row = &s->rows[s->nr_rows];
+
+		if (!c->node || (!c->alloc_blocks && !c->free_blocks))
+			continue;
+		err = map_node(s, c->node, &row->site);
+		if (err)
+			return err;
+		row->counts = (struct seep_counts){
+		    .alloc_blocks = c->alloc_blocks,
+		    .alloc_bytes = c->alloc_bytes,
+		    .free_blocks = c->free_blocks,
+		    .free_bytes = c->free_bytes,
+		};
+		s->nr_rows++;
+	}
+	return NULL;
+}
+
+struct seep_error *seep_sites_count(struct seep_sites *s,
+    const struct seep_site_row **rows, size_t *nr)
+{
+	struct seep_error *err = count(s, 0);
+
+	if (err)
+		return err;
+	merge_rows(s);
+	for (size_t i = 0; i < s->nr_rows; i++) {
+		struct seep_counts *c = &s->rows[i].counts;
+
+		c->live_blocks = less(c->alloc_blocks, c->free_blocks);
+		c->live_bytes = less(c->alloc_bytes, c->free_bytes);
+	}
+	*rows = s->rows;
+	*nr = s->nr_rows;
+	return NULL;
+}
+
+struct seep_error *seep_sites_count_by_scan(struct seep_sites *s,
+    const struct seep_site_row **rows, size_t *nr)
+{
+	struct seep_error *err = count(s, s->nr_survivors);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < s->nr_survivors; i++) {
+		const struct seep_survivor_row *v = &s->survivors[i];
+
+		s->rows[s->nr_rows++] = (struct seep_site_row){
+		    .site = v->site,
+		    .counts = {.live_blocks = v->blocks,
+			.live_bytes = v->blocks * v->size_bytes},
+		};
+	}
+	merge_rows(s);
+	*rows = s->rows;
+	*nr = s->nr_rows;
+	return NULL;
+}
+
+/* ---- blocks ------------------------------------------------------------ */
+
+static struct group *group_find(
+    struct group *table, uint32_t log, uint32_t node, uint64_t size_bytes)
+{
+	uint32_t mask = (1u << log) - 1;
+	uint32_t i = mix(size_bytes * 0x2545f4914f6cdd1dull + node) & mask;
+
+	while (table[i].blocks &&
+	    (table[i].node != node || table[i].size_bytes != size_bytes))
+		i = (i + 1) & mask;
+	return &table[i];
+}
+
+static bool groups_grow(struct seep_sites *s)
+{
+	uint32_t log = s->groups_log ? s->groups_log + 1 : 8;
+	struct group *table = calloc((size_t)1 << log, sizeof(*table));
+
+	if (!table)
+		return false;
+	for (size_t i = 0; s->groups && i < (size_t)1 << s->groups_log; i++) {
+		struct group *g = &s->groups[i];
+
+		if (g->blocks)
+			*group_find(table, log, g->node, g->size_bytes) = *g;
+	}
+	free(s->groups);
+	s->groups = table;
+	s->groups_log = log;
+	return true;
+}
+
+static int add_block(void *ctx, const struct seep_block *b)
+{
+	struct seep_sites *s = ctx;
+	struct group *g;
+
+	if (!s->groups || s->nr_groups >= (3u << s->groups_log) / 4) {
+		if (s->nr_groups >= MAX_GROUPS || !groups_grow(s)) {
+			s->no_memory = s->nr_groups < MAX_GROUPS;
+			return 1;
+		}
+	}
+	g = group_find(s->groups, s->groups_log, b->node, b->size_bytes);
+	if (!g->blocks) {
+		g->node = b->node;
+		g->size_bytes = b->size_bytes;
+		g->oldest = g->newest = b->epoch;
+		s->nr_groups++;
+	}
+	g->blocks++;
+	if (b->epoch < g->oldest)
+		g->oldest = b->epoch;
+	if (b->epoch > g->newest)
+		g->newest = b->epoch;
+	return 0;
+}
+
+static int by_site_and_size(const void *a, const void *b)
+{
+	const struct seep_survivor_row *ra = a, *rb = b;
+
+	if (ra->site != rb->site)
+		return ra->site < rb->site ? -1 : 1;
+	if (ra->size_bytes != rb->size_bytes)
+		return ra->size_bytes < rb->size_bytes ? -1 : 1;
+	return 0;
+}
+
+static void merge_survivors(struct seep_sites *s)
+{
+	size_t to = 0;
+
+	if (s->nr_survivors)
+		qsort(s->survivors, s->nr_survivors, sizeof(*s->survivors),
+		    by_site_and_size);
+	for (size_t i = 0; i < s->nr_survivors; i++) {
+		const struct seep_survivor_row *v = &s->survivors[i];
+		struct seep_survivor_row *sum;
+
+		if (!to || by_site_and_size(&s->survivors[to - 1], v)) {
+			s->survivors[to++] = *v;
+			continue;
+		}
+		sum = &s->survivors[to - 1];
+		sum->blocks += v->blocks;
+		if (v->oldest_ms < sum->oldest_ms)
+			sum->oldest_ms = v->oldest_ms;
+		if (v->newest_ms > sum->newest_ms)
+			sum->newest_ms = v->newest_ms;
+	}
+	s->nr_survivors = to;
+}
+
+struct seep_error *seep_sites_scan(struct seep_sites *s,
+    const struct seep_epochs *epochs, uint64_t first_ms,
+    const struct seep_survivor_row **survivors, size_t *nr,
+    struct seep_counts *live)
+{
+	struct seep_counts sum = {0};
+	enum seep_read_status st;
+	struct seep_error *err;
+
+	if (s->groups)
+		memset(s->groups, 0, sizeof(*s->groups) << s->groups_log);
+	s->nr_groups = 0;
+	s->no_memory = false;
+	st = seep_read_blocks(s->reader, add_block, s);
+	if (s->no_memory)
+		return out_of_memory();
+	if (st != SEEP_READ_OK)
+		return read_error(st, "live map");
+	free(s->survivors);
+	s->nr_survivors = 0;
+	s->survivors = malloc((s->nr_groups + 1) * sizeof(*s->survivors));
+	if (!s->survivors)
+		return out_of_memory();
+	for (size_t i = 0; s->groups && i < (size_t)1 << s->groups_log; i++) {
+		const struct group *g = &s->groups[i];
+		struct seep_survivor_row *v = &s->survivors[s->nr_survivors];
+
+		if (!g->blocks)
+			continue;
+		memset(v, 0, sizeof(*v));
+		err = map_node(s, g->node, &v->site);
+		if (err)
+			return err;
+		v->size_bytes = g->size_bytes;
+		v->blocks = g->blocks;
+		v->oldest_ms = seep_epochs_ms(epochs, g->oldest, first_ms);
+		v->newest_ms = seep_epochs_ms(epochs, g->newest, first_ms);
+		sum.live_blocks += g->blocks;
+		sum.live_bytes += g->blocks * g->size_bytes;
+		s->nr_survivors++;
+	}
+	merge_survivors(s);
+	if (live) {
+		live->live_blocks = sum.live_blocks;
+		live->live_bytes = sum.live_bytes;
+	}
+	*survivors = s->survivors;
+	*nr = s->nr_survivors;
+	return NULL;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sites.h - counters and blocks of one segment, turned into rows of sites
+ *
+ * A segment may describe one stack by several node ids (tree.h). Here they
+ * become one: the id of the sink's node, which is the site. Only nodes on the
+ * paths of sites that have data ever reach the sink.
+ *
+ * Threads:  one.
+ * Signals:  not for signal handlers.
+ * Memory:   grows with the number of sites (and of site x size while blocks are
+ *           read); freed by _destroy. The reader and the sink outlive it.
+ * Trust:    everything read is checked: ids out of range, cycles and paths that
+ *           lead nowhere end in a visible truncated frame.
+ * Units:    bytes; ms since the start of the recording.
+ * Errors:   struct seep_error; SEEP_ERROR_CORRUPT from the segment, anything
+ *           else from the sink.
+ */
+#ifndef SEEP_COLLECT_SITES_H
+#define SEEP_COLLECT_SITES_H
+
+#include "analyzer/base/error.h"
+#include "analyzer/collect/epochs.h"
+#include "analyzer/collect/sink.h"
+#include "analyzer/model/model.h"
+#include "wire/read.h"
+
+struct seep_sites;
+
+/* Opens the file of a module as it is now, or returns -1. */
+typedef int seep_sites_open_fn(
+    void *ctx, const struct seep_module_rec *rec, const char *path);
+
+/* exe: path of the executable, for seep_sites_has_exe(). */
+struct seep_error *seep_sites_create(struct seep_reader *r,
+    const struct seep_sink *sink, const char *exe, seep_sites_open_fn *open,
+    void *open_ctx, struct seep_sites **ret) SEEP_MUST_CHECK;
+void seep_sites_destroy(struct seep_sites *s);
+
+/* Opens the files of modules that are new, before they can be deleted. */
+struct seep_error *seep_sites_look_at_modules(
+    struct seep_sites *s) SEEP_MUST_CHECK;
+
+/* Forgets all ids of the sink: a transaction was rolled back. */
+void seep_sites_forget(struct seep_sites *s);
+
+/* The counts of each site from the counters, ordered by site; valid until the
+ * next call. Needs an open transaction of the sink. */
+struct seep_error *seep_sites_count(struct seep_sites *s,
+    const struct seep_site_row **rows, size_t *nr) SEEP_MUST_CHECK;
+
+/*
+ * Scans the live map. *survivors: by site and size, valid until the next call.
+ * `live` (may be NULL) gets the sums. To be followed by seep_sites_set_live()
+ * when the map, and not the counters, is to say what lives.
+ */
+struct seep_error *seep_sites_scan(struct seep_sites *s,
+    const struct seep_epochs *epochs, uint64_t first_ms,
+    const struct seep_survivor_row **survivors, size_t *nr,
+    struct seep_counts *live) SEEP_MUST_CHECK;
+
+/* As seep_sites_count(), with the live blocks and bytes of the last scan. */
+struct seep_error *seep_sites_count_by_scan(struct seep_sites *s,
+    const struct seep_site_row **rows, size_t *nr) SEEP_MUST_CHECK;
+
+/* Gives back what the last scan and count took. */
+void seep_sites_trim(struct seep_sites *s);
+
+/* True once a site with data had a frame of the executable itself. */
+bool seep_sites_has_exe(const struct seep_sites *s);
+
+#endif
