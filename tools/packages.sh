@@ -121,11 +121,8 @@ build_seep()
 	folder=$1
 	shift
 	mkdir -p "$folder"
-	if [ ! -e "$top/configure" ] ||
-	    [ "$top/configure.ac" -nt "$top/configure" ] ||
-	    [ ! -e "$top/Makefile.in" ] ||
-	    [ -n "$(find "$top" -maxdepth 2 -name 'Make*.am' \
-	        -newer "$top/Makefile.in")" ]; then
+	# Once they are there, make keeps them up to date itself.
+	if [ ! -e "$top/configure" ] || [ ! -e "$top/Makefile.in" ]; then
 		say "autoreconf"
 		(cd "$top" && logged "$folder/autoreconf.log" autoreconf -i -f) ||
 		    exit 1
