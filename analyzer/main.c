@@ -17,13 +17,13 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *help; /* NULL: not for people */
 } commands[] = {
-	{ "run", seep_cmd_run, "trace a program from its start to its end" },
-	{ "report", seep_cmd_report, "what is alive, and who allocated it" },
-	{ "growth", seep_cmd_growth, "what grew between two snapshots" },
-	{ "diff", seep_cmd_diff, "compare two recordings" },
-	{ "ps", seep_cmd_ps, "list the processes being traced" },
-	{ "snapshot", seep_cmd_snapshot, "take a snapshot of a traced process" },
-	{ "collect", seep_cmd_collect, NULL },
+    {"run", seep_cmd_run, "trace a program from its start to its end"},
+    {"report", seep_cmd_report, "what is alive, and who allocated it"},
+    {"growth", seep_cmd_growth, "what grew between two snapshots"},
+    {"diff", seep_cmd_diff, "compare two recordings"},
+    {"ps", seep_cmd_ps, "list the processes being traced"},
+    {"snapshot", seep_cmd_snapshot, "take a snapshot of a traced process"},
+    {"collect", seep_cmd_collect, NULL},
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -57,7 +57,7 @@ static void usage(FILE *f)
 static int help(const char *name)
 {
 	const struct command *c = name ? find(name) : NULL;
-	char *argv[] = { (char *)name, (char *)"-h", NULL };
+	char *argv[] = {(char *)name, (char *)"-h", NULL};
 
 	if (c)
 		return c->run(2, argv);

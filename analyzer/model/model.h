@@ -21,13 +21,13 @@
 
 /* One frame of a stack as people read it; several per address if inlined. */
 struct seep_frame {
-	char *function; /* demangled; NULL: unknown */
-	char *file;	/* NULL: unknown */
-	char *module;	/* path; NULL: code outside of every module */
+	char *function;	 /* demangled; NULL: unknown */
+	char *file;	 /* NULL: unknown */
+	char *module;	 /* path; NULL: code outside of every module */
 	uint64_t offset; /* return address less load bias, or an absolute pc */
-	uint32_t line;	/* 0: unknown */
-	bool inlined;	/* inlined into the next outer frame */
-	bool truncated; /* not a frame: the stack ends here visibly */
+	uint32_t line;	 /* 0: unknown */
+	bool inlined;	 /* inlined into the next outer frame */
+	bool truncated;	 /* not a frame: the stack ends here visibly */
 };
 
 enum seep_class {
@@ -52,25 +52,25 @@ struct seep_counts {
 #define SEEP_AGE_UNKNOWN UINT64_MAX
 
 struct seep_site {
-	int64_t id; /* the innermost node, see the schema */
+	int64_t id;	      /* the innermost node, see the schema */
 	char fingerprint[24]; /* "v1:" and 16 hex digits */
 	enum seep_class class_;
 	struct seep_counts counts;
 	uint64_t oldest_age_ms, newest_age_ms; /* or SEEP_AGE_UNKNOWN */
-	struct seep_frame *frames; /* innermost first */
+	struct seep_frame *frames;	       /* innermost first */
 	size_t nr_frames;
 	size_t blame; /* index into frames */
 };
 
 enum seep_process_state {
 	SEEP_PROCESS_RUNNING,
-	SEEP_PROCESS_EXITED,	 /* ended; status may be unknown */
-	SEEP_PROCESS_EXECED,	 /* replaced by another program */
-	SEEP_PROCESS_LOST,	 /* the collector ended before it did */
+	SEEP_PROCESS_EXITED, /* ended; status may be unknown */
+	SEEP_PROCESS_EXECED, /* replaced by another program */
+	SEEP_PROCESS_LOST,   /* the collector ended before it did */
 };
 
 struct seep_process {
-	int64_t id; /* in the recording; 0 before it is stored */
+	int64_t id;	   /* in the recording; 0 before it is stored */
 	int64_t parent_id; /* 0: none in this recording */
 	uint32_t pid, ppid;
 	enum seep_process_state state;
@@ -78,11 +78,12 @@ struct seep_process {
 	char *exe;
 	char **command; /* NULL-terminated */
 	int64_t start_unix_ms;
-	uint64_t start_ms, end_ms; /* end: of the last look, when running */
+	uint64_t start_ms, end_ms;  /* end: of the last look, when running */
 	int exit_code, exit_signal; /* -1: unknown or none */
 	struct seep_counts totals;
 	uint64_t unknown_frees;
-	uint64_t inherited_blocks, inherited_bytes; /* at the fork, approximate */
+	uint64_t inherited_blocks,
+	    inherited_bytes;	  /* at the fork, approximate */
 	uint64_t peak_live_bytes; /* sampled */
 	uint64_t peak_ms;
 	uint64_t rss_bytes, uss_bytes, pss_bytes; /* 0: unknown; last look */
@@ -97,9 +98,9 @@ struct seep_module {
 };
 
 enum seep_snapshot_kind {
-	SEEP_SNAPSHOT_PERIODIC, /* --every, and history: thinned */
+	SEEP_SNAPSHOT_PERIODIC,	  /* --every, and history: thinned */
 	SEEP_SNAPSHOT_CHECKPOINT, /* the one that overwrites itself */
-	SEEP_SNAPSHOT_REQUEST,	/* seep snapshot, seep growth PID */
+	SEEP_SNAPSHOT_REQUEST,	  /* seep snapshot, seep growth PID */
 	SEEP_SNAPSHOT_PEAK,
 	SEEP_SNAPSHOT_MARK,
 	SEEP_SNAPSHOT_END,
@@ -131,9 +132,17 @@ struct seep_survivor_row {
 	uint64_t oldest_ms, newest_ms; /* birth, at_ms; SEEP_AGE_UNKNOWN */
 };
 
+/* A cause of drops, as the recording explains it. */
+struct seep_drop_cause {
+	char *name, *meaning; /* NULL: unknown */
+};
+
 void seep_frame_deinit(struct seep_frame *f);
 void seep_site_deinit(struct seep_site *s);
 void seep_process_deinit(struct seep_process *p);
 void seep_snapshot_deinit(struct seep_snapshot *s);
+void seep_module_deinit(struct seep_module *m);
+/* All SEEP_NR_DROP_CAUSES of them. */
+void seep_drop_causes_deinit(struct seep_drop_cause *causes);
 
 #endif

@@ -51,8 +51,8 @@ struct seep_error *seep_store_commit(struct seep_store *st) SEEP_MUST_CHECK;
 void seep_store_rollback(struct seep_store *st);
 
 /* Settings are text pairs, e.g. "seep_version", "start_unix_ms". */
-struct seep_error *seep_store_set(struct seep_store *st, const char *key,
-    const char *value) SEEP_MUST_CHECK;
+struct seep_error *seep_store_set(
+    struct seep_store *st, const char *key, const char *value) SEEP_MUST_CHECK;
 /* *ret is NULL when the key is not there; the caller frees it. */
 struct seep_error *seep_store_get(
     struct seep_store *st, const char *key, char **ret) SEEP_MUST_CHECK;
@@ -104,9 +104,9 @@ struct seep_error *seep_store_thin(
 
 /* The frames (innermost, i.e. most inlined, first) that one tree address
  * (module, offset, exact) stands for. Replaces what was there. */
-struct seep_error *seep_store_put_symbols(struct seep_store *st,
-    int64_t module, uint64_t offset, bool exact,
-    const struct seep_frame *frames, size_t nr_frames) SEEP_MUST_CHECK;
+struct seep_error *seep_store_put_symbols(struct seep_store *st, int64_t module,
+    uint64_t offset, bool exact, const struct seep_frame *frames,
+    size_t nr_frames) SEEP_MUST_CHECK;
 
 /* An event of a process: "fork", "exec", "mark", ... */
 struct seep_error *seep_store_put_event(struct seep_store *st,
@@ -131,8 +131,7 @@ struct seep_error *seep_store_processes(struct seep_store *st,
 
 /* All snapshots of a process by time. Caller deinits each and frees. */
 struct seep_error *seep_store_snapshots(struct seep_store *st,
-    int64_t process_id, struct seep_snapshot **ret,
-    size_t *nr) SEEP_MUST_CHECK;
+    int64_t process_id, struct seep_snapshot **ret, size_t *nr) SEEP_MUST_CHECK;
 
 /* The counts of every site at that snapshot, ordered by site. */
 struct seep_error *seep_store_site_rows(struct seep_store *st,
@@ -154,6 +153,45 @@ struct seep_store_node {
 
 struct seep_error *seep_store_node(struct seep_store *st, int64_t id,
     struct seep_store_node *ret) SEEP_MUST_CHECK;
+
+/* The whole tree: node i has the id i + 1. Caller frees. */
+struct seep_error *seep_store_nodes(struct seep_store *st,
+    struct seep_store_node **ret, size_t *nr) SEEP_MUST_CHECK;
+
+/* Names and meanings by cause; NULL where the recording has none. `causes` has
+ * SEEP_NR_DROP_CAUSES places; seep_drop_causes_deinit() frees the texts. */
+struct seep_error *seep_store_drop_causes(
+    struct seep_store *st, struct seep_drop_cause *causes) SEEP_MUST_CHECK;
+
+/*
+ * Every change of a site's counts up to the snapshot `last`, in the order of
+ * the snapshots: the series behind growth, without holding it all in memory.
+ * An error of fn ends the walk and is returned.
+ */
+typedef struct seep_error *seep_store_count_fn(
+    void *ctx, int64_t snapshot, const struct seep_site_row *row);
+struct seep_error *seep_store_each_count(struct seep_store *st,
+    int64_t process_id, int64_t last, seep_store_count_fn *fn,
+    void *ctx) SEEP_MUST_CHECK;
+
+/* All names at once, for reports: the strings by id, then the frames by
+ * address, the innermost first. Ids of 0 stand for no name. */
+struct seep_store_symbol {
+	int64_t module;
+	uint64_t offset;
+	bool exact, inlined;
+	uint32_t line;
+	int64_t function, file;
+};
+
+typedef struct seep_error *seep_store_string_fn(
+    void *ctx, int64_t id, const char *text);
+typedef struct seep_error *seep_store_symbol_fn(
+    void *ctx, const struct seep_store_symbol *s);
+struct seep_error *seep_store_each_string(
+    struct seep_store *st, seep_store_string_fn *fn, void *ctx) SEEP_MUST_CHECK;
+struct seep_error *seep_store_each_symbol(
+    struct seep_store *st, seep_store_symbol_fn *fn, void *ctx) SEEP_MUST_CHECK;
 
 struct seep_error *seep_store_modules(struct seep_store *st,
     struct seep_module **ret, size_t *nr) SEEP_MUST_CHECK;
