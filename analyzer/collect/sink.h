@@ -28,6 +28,12 @@ struct seep_sink {
 	/* Absolute path, once it is open. */
 	const char *(*path)(void *ctx);
 
+	/* Nothing more comes: names and the final form. quick: there is no time
+	 * for names, the machine may be going down. */
+	struct seep_error *(*finish)(void *ctx, bool quick);
+	/* The program could not be started: no recording. */
+	void (*discard)(void *ctx);
+
 	struct seep_error *(*begin)(void *ctx);
 	struct seep_error *(*commit)(void *ctx);
 	void (*rollback)(void *ctx);

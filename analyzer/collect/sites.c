@@ -74,8 +74,8 @@ struct seep_sites {
 	uint32_t counted_log, nr_counted;
 	struct group *groups; /* hash by node and size */
 	uint32_t groups_log, nr_groups;
-	bool failed; /* a callback could not go on */
-	bool no_memory;
+	bool no_memory; /* a callback could not go on */
+	bool damaged;
 
 	struct seep_site_row *rows;
 	size_t nr_rows;
@@ -88,8 +88,10 @@ static struct seep_error *out_of_memory(void)
 	return seep_error_errno(ENOMEM, "collecting sites");
 }
 
-static struct seep_error *read_error(enum seep_read_status st, const char *what)
+static struct seep_error *read_error(
+    struct seep_sites *s, enum seep_read_status st, const char *what)
 {
+	s->damaged = true;
 	switch (st) {
 	case SEEP_READ_IO:
 		return seep_error_errno(EIO, "segment: %s", what);
@@ -172,6 +174,11 @@ void seep_sites_trim(struct seep_sites *s)
 bool seep_sites_has_exe(const struct seep_sites *s)
 {
 	return s->has_exe;
+}
+
+bool seep_sites_is_damaged(const struct seep_sites *s)
+{
+	return s->damaged;
 }
 
 /* ---- modules ----------------------------------------------------------- */
@@ -279,7 +286,7 @@ static struct seep_error *get_node(
 		    s->reader, first, c->nodes, NODES_CACHED, &c->got);
 		if (st != SEEP_READ_OK) {
 			c->got = 0;
-			return read_error(st, "call tree");
+			return read_error(s, st, "call tree");
 		}
 		c->first = first;
 	}
@@ -288,6 +295,17 @@ static struct seep_error *get_node(
 	else
 		*ret = c->nodes[id - first];
 	return NULL;
+}
+
+/* After counters or blocks were read: the nodes they name are there by now, and
+ * what the caches hold may be older. */
+static struct seep_error *catch_up(struct seep_sites *s)
+{
+	enum seep_read_status st = seep_reader_refresh(s->reader);
+
+	for (unsigned i = 0; s->caches && i < NR_CACHES; i++)
+		s->caches[i].got = 0;
+	return st == SEEP_READ_OK ? NULL : read_error(s, st, "header");
 }
 
 /* Node ids may be as large as SEEP_NODE_MAX: chunks only where needed. */
@@ -550,7 +568,10 @@ static struct seep_error *count(struct seep_sites *s, size_t extra)
 	if (s->no_memory)
 		return out_of_memory();
 	if (st != SEEP_READ_OK)
-		return read_error(st, "counters");
+		return read_error(s, st, "counters");
+	err = catch_up(s);
+	if (err)
+		return err;
 	free(s->rows);
 	s->nr_rows = 0;
 	s->rows = malloc((s->nr_counted + extra + 1) * sizeof(*s->rows));
@@ -729,7 +750,10 @@ struct seep_error *seep_sites_scan(struct seep_sites *s,
 	if (s->no_memory)
 		return out_of_memory();
 	if (st != SEEP_READ_OK)
-		return read_error(st, "live map");
+		return read_error(s, st, "live map");
+	err = catch_up(s);
+	if (err)
+		return err;
 	free(s->survivors);
 	s->nr_survivors = 0;
 	s->survivors = malloc((s->nr_groups + 1) * sizeof(*s->survivors));

@@ -49,17 +49,15 @@ void seep_sites_forget(struct seep_sites *s);
 struct seep_error *seep_sites_count(struct seep_sites *s,
     const struct seep_site_row **rows, size_t *nr) SEEP_MUST_CHECK;
 
-/*
- * Scans the live map. *survivors: by site and size, valid until the next call.
- * `live` (may be NULL) gets the sums. To be followed by seep_sites_set_live()
- * when the map, and not the counters, is to say what lives.
- */
+/* Scans the live map. *survivors: by site and size, valid until the next scan
+ * or trim; `live` (may be NULL) gets the sums. */
 struct seep_error *seep_sites_scan(struct seep_sites *s,
     const struct seep_epochs *epochs, uint64_t first_ms,
     const struct seep_survivor_row **survivors, size_t *nr,
     struct seep_counts *live) SEEP_MUST_CHECK;
 
-/* As seep_sites_count(), with the live blocks and bytes of the last scan. */
+/* As seep_sites_count(), with the live blocks and bytes of the last scan: at
+ * the end it is the map, and not the counters, that says what lives. */
 struct seep_error *seep_sites_count_by_scan(struct seep_sites *s,
     const struct seep_site_row **rows, size_t *nr) SEEP_MUST_CHECK;
 
@@ -68,5 +66,8 @@ void seep_sites_trim(struct seep_sites *s);
 
 /* True once a site with data had a frame of the executable itself. */
 bool seep_sites_has_exe(const struct seep_sites *s);
+
+/* True once an error came from the segment and not from the sink. */
+bool seep_sites_is_damaged(const struct seep_sites *s);
 
 #endif

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* tracked.c - one traced process of a recording, from its hello to its end */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "analyzer/collect/proc.h"
+#include "analyzer/collect/tracked.h"
+
+#define RSS_EVERY_MS	1000
+#define ROLLUP_EVERY_MS 10000
+
+_Static_assert(SEEP_NR_DROPS <= SEEP_NR_DROP_CAUSES, "drops of the model");
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t seep_trace_at_ms(const struct seep_trace *tr, uint64_t ns)
+{
+	return ns > tr->start_ns ? (ns - tr->start_ns) / 1000000 : 0;
+}
+
+/* A process may live in another root (chroot, container): its files are there.
+ * Regular files only: anything else could block, or do things when opened. */
+static int open_module(
+    void *ctx, const struct seep_module_rec *rec, const char *path)
+{
+	const struct seep_segment *seg = ctx;
+	char full[PATH_MAX + 64];
+
+	for (int step = 0; step < 2; step++) {
+		struct stat st;
+		int fd;
+
+		if (!step && !seg->pid)
+			continue;
+		if (!step)
+			snprintf(full, sizeof(full), "/proc/%u/root%s",
+			    seg->pid, path);
+		if (stat(step ? path : full, &st) < 0 || !S_ISREG(st.st_mode))
+			continue;
+		fd = open(step ? path : full,
+		    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (fd < 0)
+			continue;
+		/* Another file by now: only good if nothing is known of it. */
+		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		    (!rec->ino || rec->ino == st.st_ino))
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+struct seep_error *seep_tracked_create(struct seep_trace *tr,
+    struct seep_segment *seg, struct seep_tracked **ret)
+{
+	struct seep_tracked *t = calloc(1, sizeof(*t));
+	struct seep_error *err;
+	struct seep_process *p;
+
+	if (!t) {
+		seep_segment_close(seg);
+		return seep_error_errno(ENOMEM, "process");
+	}
+	t->seg = seg;
+	t->start_ns = seg->hello.start_ns;
+	err = seep_sites_create(
+	    &seg->reader, tr->sink, seg->exe, open_module, seg, &t->sites);
+	if (err) {
+		seep_tracked_destroy(t);
+		return err;
+	}
+	p = &t->p;
+	p->pid = seg->pid ? seg->pid : seg->hello.pid;
+	p->ppid = seg->hello.ppid;
+	p->state = SEEP_PROCESS_RUNNING;
+	p->forked = seg->hello.flags & SEEP_FLAG_FORKED;
+	p->exe = seg->exe;
+	p->command = seg->command;
+	seg->exe = NULL;
+	seg->command = NULL;
+	p->start_ms = seep_trace_at_ms(tr, seg->hello.start_ns);
+	p->start_unix_ms = tr->start_unix_ms + (int64_t)p->start_ms;
+	p->end_ms = p->start_ms;
+	p->exit_code = p->exit_signal = -1;
+	/* Small and soon over: then this is the only look there will be. */
+	p->rss_bytes = seep_proc_rss(seg->pid);
+	p->seep_bytes = seep_segment_used_bytes(seg);
+	*ret = t;
+	return NULL;
+}
+
+void seep_tracked_destroy(struct seep_tracked *t)
+{
+	if (!t)
+		return;
+	seep_sites_destroy(t->sites);
+	seep_segment_close(t->seg);
+	seep_process_deinit(&t->p);
+	free(t);
+}
+
+static void look_at_memory(struct seep_tracked *t, uint64_t now_ms)
+{
+	uint64_t rss;
+
+	if (now_ms >= t->next_rss_ms) {
+		rss = seep_proc_rss(t->seg->pid);
+		if (rss)
+			t->p.rss_bytes = rss;
+		t->p.seep_bytes = seep_segment_used_bytes(t->seg);
+		t->next_rss_ms = now_ms + RSS_EVERY_MS;
+	}
+	/* Walks the process's page tables under its lock: rarely. */
+	if (now_ms >= t->next_rollup_ms) {
+		uint64_t uss, pss;
+
+		if (seep_proc_rollup(t->seg->pid, &rss, &uss, &pss)) {
+			t->p.rss_bytes = rss;
+			t->p.uss_bytes = uss;
+			t->p.pss_bytes = pss;
+		}
+		t->next_rollup_ms = now_ms + ROLLUP_EVERY_MS;
+	}
+}
+
+static void take_totals(struct seep_tracked *t, uint64_t now_ms)
+{
+	const struct seep_totals *s = &t->polled;
+	struct seep_counts *c = &t->p.totals;
+
+	c->alloc_blocks = s->alloc_blocks;
+	c->alloc_bytes = s->alloc_bytes;
+	c->free_blocks = s->free_blocks;
+	c->free_bytes = s->free_bytes;
+	c->live_blocks = s->alloc_blocks > s->free_blocks
+	    ? s->alloc_blocks - s->free_blocks
+	    : 0;
+	c->live_bytes = s->alloc_bytes > s->free_bytes
+	    ? s->alloc_bytes - s->free_bytes
+	    : 0;
+	t->p.unknown_frees = s->unknown_frees;
+	if (c->live_bytes > t->p.peak_live_bytes) {
+		t->p.peak_live_bytes = c->live_bytes;
+		t->p.peak_ms = now_ms;
+	}
+}
+
+/* Header and totals as they are now; false: the segment cannot be read. */
+static bool refresh(struct seep_tracked *t, uint64_t now_ms)
+{
+	struct seep_totals totals;
+
+	if (t->damaged)
+		return false;
+	if (seep_reader_refresh(&t->seg->reader) != SEEP_READ_OK ||
+	    seep_read_totals(&t->seg->reader, &totals) != SEEP_READ_OK) {
+		t->damaged = t->changed = true;
+		return false;
+	}
+	t->polled = totals;
+	take_totals(t, now_ms);
+	t->nr_children = t->seg->reader.head.children;
+	for (unsigned i = 0; i < SEEP_NR_DROPS; i++)
+		if (i != SEEP_DROP_EXEC_UNTRACED &&
+		    i != SEEP_DROP_CHILD_UNTRACED)
+			t->p.drops[i] = t->seg->reader.head.drops[i];
+	t->p.end_ms = now_ms;
+	return true;
+}
+
+bool seep_tracked_poll(struct seep_tracked *t, struct seep_trace *tr)
+{
+	uint64_t ns = now_ns(), now = seep_trace_at_ms(tr, ns);
+	struct seep_totals before = t->polled;
+
+	if (!t->seg || t->is_over)
+		return false;
+	seep_segment_beat(t->seg, ns);
+	if (!refresh(t, now))
+		return false;
+	look_at_memory(t, now);
+	if (!memcmp(&before, &t->polled, sizeof(before)))
+		return false;
+	t->changed = true;
+	return true;
+}
+
+static void note_damage(struct seep_tracked *t)
+{
+	if (seep_sites_is_damaged(t->sites))
+		t->damaged = true;
+}
+
+static struct seep_error *put_snapshot(struct seep_tracked *t,
+    struct seep_trace *tr, struct seep_snapshot *s,
+    const struct seep_site_row *rows, size_t nr)
+{
+	s->process_id = t->p.id;
+	s->at_ms = t->p.end_ms;
+	s->totals = t->p.totals;
+	s->rss_bytes = t->p.rss_bytes;
+	return tr->sink->put_snapshot(tr->sink->ctx, s, rows, nr);
+}
+
+/* The epoch of a snapshot that is taken now; what is born from here on belongs
+ * to a later one. */
+static uint32_t snapshot_epoch(const struct seep_trace *tr)
+{
+	uint32_t now = seep_epochs_now(&tr->epochs);
+
+	return now ? now - 1 : 0;
+}
+
+struct seep_error *seep_tracked_checkpoint(
+    struct seep_tracked *t, struct seep_trace *tr)
+{
+	struct seep_snapshot s = {.kind = SEEP_SNAPSHOT_PERIODIC};
+	uint64_t now = seep_trace_at_ms(tr, now_ns());
+	const struct seep_site_row *rows;
+	struct seep_error *err;
+	size_t nr;
+
+	if (!refresh(t, now))
+		return tr->sink->put_process(tr->sink->ctx, &t->p);
+	s.epoch = snapshot_epoch(tr);
+	err = seep_sites_look_at_modules(t->sites);
+	if (!err)
+		err = seep_sites_count(t->sites, &rows, &nr);
+	if (!err)
+		err = tr->sink->put_process(tr->sink->ctx, &t->p);
+	if (!err)
+		err = put_snapshot(t, tr, &s, rows, nr);
+	note_damage(t);
+	return err;
+}
+
+struct seep_error *seep_tracked_snapshot(
+    struct seep_tracked *t, struct seep_trace *tr, struct seep_snapshot *s)
+{
+	uint64_t now = seep_trace_at_ms(tr, now_ns());
+	const struct seep_survivor_row *survivors;
+	const struct seep_site_row *rows;
+	size_t nr_survivors, nr;
+	struct seep_error *err;
+
+	if (!refresh(t, now))
+		return seep_error_new(
+		    SEEP_ERROR_CORRUPT, "the process's segment is damaged");
+	t->next_rss_ms = t->next_rollup_ms = 0;
+	look_at_memory(t, now);
+	s->epoch = snapshot_epoch(tr);
+	err = seep_sites_look_at_modules(t->sites);
+	if (!err)
+		err = seep_sites_scan(t->sites, &tr->epochs, t->p.start_ms,
+		    &survivors, &nr_survivors, NULL);
+	if (!err)
+		err = tr->sink->put_process(tr->sink->ctx, &t->p);
+	if (!err)
+		err = tr->sink->put_survivors(
+		    tr->sink->ctx, t->p.id, survivors, nr_survivors);
+	if (!err)
+		err = seep_sites_count(t->sites, &rows, &nr);
+	if (!err)
+		err = put_snapshot(t, tr, s, rows, nr);
+	seep_sites_trim(t->sites);
+	note_damage(t);
+	return err;
+}
+
+static struct seep_error *finish_damaged(
+    struct seep_tracked *t, struct seep_trace *tr)
+{
+	struct seep_error *err =
+	    tr->sink->put_process(tr->sink->ctx, &t->p);
+
+	if (!err)
+		err = tr->sink->put_event(tr->sink->ctx, t->p.id, t->p.end_ms,
+		    "damaged",
+		    "the segment contradicts itself: the figures are those of "
+		    "the last checkpoint before");
+	return err;
+}
+
+struct seep_error *seep_tracked_finish(
+    struct seep_tracked *t, struct seep_trace *tr)
+{
+	struct seep_snapshot s = {.kind = SEEP_SNAPSHOT_END};
+	uint64_t now = seep_trace_at_ms(tr, now_ns());
+	const struct seep_survivor_row *survivors;
+	const struct seep_site_row *rows;
+	size_t nr_survivors, nr;
+	struct seep_error *err;
+
+	if (!refresh(t, now))
+		return finish_damaged(t, tr);
+	s.epoch = snapshot_epoch(tr);
+	err = seep_sites_look_at_modules(t->sites);
+	if (!err)
+		err = seep_sites_scan(t->sites, &tr->epochs, t->p.start_ms,
+		    &survivors, &nr_survivors, &t->p.totals);
+	if (!err)
+		err = tr->sink->put_process(tr->sink->ctx, &t->p);
+	if (!err)
+		err = tr->sink->put_survivors(
+		    tr->sink->ctx, t->p.id, survivors, nr_survivors);
+	if (!err)
+		err = seep_sites_count_by_scan(t->sites, &rows, &nr);
+	if (!err)
+		err = put_snapshot(t, tr, &s, rows, nr);
+	t->has_exe = seep_sites_has_exe(t->sites);
+	note_damage(t);
+	return err;
+}
+
+void seep_tracked_release(struct seep_tracked *t)
+{
+	seep_sites_destroy(t->sites);
+	t->sites = NULL;
+	seep_segment_close(t->seg);
+	t->seg = NULL;
+}
+
+void seep_tracked_committed(struct seep_tracked *t)
+{
+	t->committed_id = t->p.id;
+}
+
+void seep_tracked_rolled_back(struct seep_tracked *t)
+{
+	t->p.id = t->committed_id;
+	if (t->sites)
+		seep_sites_forget(t->sites);
+}
