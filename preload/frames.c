@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frames.c - the stack of the current allocation -> a node of the call tree
+ *
+ * Two allocations of a thread share most of their outer frames. The thread
+ * keeps its last stack. A new walk steps outwards by rules until it meets a
+ * frame in the same state (pc, sp, rbp) as one it knows; from there each known
+ * step is only checked: a step reads the return address and perhaps the saved
+ * rbp from fixed slots, so as long as these hold what they held, the next state
+ * is the known one. By induction this is exact. The slots are read in the order
+ * in which a walk would read them, so nothing else is touched.
+ *
+ * Fresh frames are looked up in the call tree from the outside in; a small
+ * table of the thread's own answers most of these look-ups.
+ */
+#include <string.h>
+
+#include "preload/cfi.h"
+#include "preload/frames.h"
+#include "preload/sys.h"
+
+#define FIRST_ROOM  64u
+#define MAX_ROOM    (1u << 20)
+#define FIRST_EDGES 256u
+#define MAX_EDGES   (1u << 15)
+#define NESTED_ROOM 256u
+#define STACK_MAX   (1ull << 30) /* farther than this is another stack */
+#define FRAME_MAX   (1ull << 24) /* where no end of the stack is known */
+
+/* flags of struct seep_frame_state */
+#define EXACT	  1u /* the pc was interrupted, it is no return address */
+#define UNCHECKED 2u /* the step from here reads more than the two slots */
+#define CUT	  4u /* no rule: the stack ends here, visibly */
+
+struct seep_capture seep_capture;
+static _Atomic uint32_t code_epoch;
+
+void seep_frames_unload_begin(void)
+{
+	atomic_fetch_add(&seep_cfi_closing, 1);
+	atomic_fetch_add(&code_epoch, 1);
+}
+
+void seep_frames_unload_end(void)
+{
+	seep_cfi_flush();
+	atomic_fetch_add(&code_epoch, 1);
+	atomic_fetch_sub(&seep_cfi_closing, 1);
+}
+
+bool seep_frames_init(struct seep_frames *f)
+{
+	memset(f, 0, sizeof(*f));
+	/* One page each for the two stacks and the edges. */
+	f->known = seep_sys_grab(2 * FIRST_ROOM * sizeof(*f->known) +
+				 FIRST_EDGES * sizeof(*f->edges));
+	if (!f->known)
+		return false;
+	f->room = FIRST_ROOM;
+	f->fresh = f->known + FIRST_ROOM;
+	f->edges = (struct seep_edge *)(f->fresh + FIRST_ROOM);
+	f->edge_mask = FIRST_EDGES - 1;
+	return true;
+}
+
+void seep_frames_reset(struct seep_frames *f)
+{
+	f->nr_known = 0;
+	memset(f->edges, 0, (f->edge_mask + 1) * sizeof(*f->edges));
+	memset(f->near, 0, sizeof(f->near));
+}
+
+/* Room for twice as many frames. The first room shares its pages with the
+ * first edges and stays. */
+static bool more_room(struct seep_frames *f, uint32_t nr_fresh)
+{
+	uint32_t room = f->room * 2, old_room;
+	struct seep_frame_state *p, *old;
+
+	if (room > MAX_ROOM)
+		return false;
+	p = seep_sys_grab(2 * (size_t)room * sizeof(*p));
+	if (!p)
+		return false;
+	memcpy(p, f->known, f->nr_known * sizeof(*p));
+	memcpy(p + room, f->fresh, nr_fresh * sizeof(*p));
+	old = f->known;
+	old_room = f->room;
+	f->known = p;
+	f->fresh = p + room;
+	f->room = room;
+	if (old_room > FIRST_ROOM)
+		seep_sys_release(old, 2 * (size_t)old_room * sizeof(*p));
+	return true;
+}
+
+static void more_edges(struct seep_frames *f)
+{
+	uint32_t old_nr = f->edge_mask + 1, nr = old_nr * 4;
+	struct seep_edge *e, *old = f->edges;
+
+	f->edge_misses = 0;
+	if (nr > MAX_EDGES)
+		return;
+	e = seep_sys_grab(nr * sizeof(*e));
+	if (!e)
+		return;
+	f->edges = e;
+	atomic_signal_fence(memory_order_seq_cst);
+	f->edge_mask = nr - 1;
+	if (old_nr > FIRST_EDGES)
+		seep_sys_release(old, old_nr * sizeof(*e));
+}
+
+/* ---- steps ------------------------------------------------------------- */
+
+static inline uint64_t load(uint64_t addr)
+{
+	return *(const volatile uint64_t *)(uintptr_t)addr;
+}
+
+/* The end of the stack that sp is on: nothing is read at or above it. */
+static inline uint64_t stack_end(uint64_t sp)
+{
+	/* glibc places a thread's control block at the top of its stack. */
+	uint64_t tp = (uint64_t)(uintptr_t)__builtin_thread_pointer();
+	uint64_t up_to_tp = tp - sp;
+	uint64_t up_to_main = seep_capture.main_stack_end - sp;
+	uint64_t least = up_to_tp < up_to_main ? up_to_tp : up_to_main;
+
+	return least < STACK_MAX ? sp + least : 0;
+}
+
+enum step { STEP_ON, STEP_END, STEP_CUT };
+
+/*
+ * From *s outwards to *next (pc, sp, bp, flags). What checking the step again
+ * takes is noted in s->flags and s->bp_slot.
+ */
+static inline enum step step(
+    struct seep_frame_state *s, struct seep_frame_state *next, uint64_t end)
+{
+	seep_rule r = seep_cfi_rule(s->pc - !(s->flags & EXACT));
+	uint64_t cfa, limit = end ? end : s->sp + FRAME_MAX;
+
+	s->bp_slot = 0;
+	next->flags = 0;
+	switch (seep_rule_kind(r)) {
+	case SEEP_RULE_RSP:
+		cfa = s->sp + (uint64_t)seep_rule_cfa(r);
+		break;
+	case SEEP_RULE_RBP:
+		cfa = s->bp + (uint64_t)seep_rule_cfa(r);
+		break;
+	case SEEP_RULE_DEREF:
+		s->flags |= UNCHECKED;
+		if (s->bp & 7 || s->bp < s->sp || s->bp + 64 > limit)
+			return STEP_CUT;
+		cfa = s->bp + (uint64_t)seep_rule_cfa(r);
+		if (cfa < s->sp || cfa >= limit)
+			return STEP_CUT;
+		cfa = load(cfa);
+		if (cfa & 7 || cfa <= s->sp || cfa > limit)
+			return STEP_CUT;
+		next->bp = seep_rule_has_bp(r)
+			       ? load(s->bp + (uint64_t)seep_rule_bp(r))
+			       : s->bp;
+		next->pc = load(cfa - 8);
+		next->sp = cfa;
+		return next->pc ? STEP_ON : STEP_END;
+	case SEEP_RULE_SIGFRAME:
+		/* struct ucontext of the kernel: gregs[] begins at 40; rbp is
+		 * the 11th, rsp the 16th, rip the 17th. */
+		s->flags |= UNCHECKED;
+		if (end && s->sp + 176 > end)
+			return STEP_CUT;
+		next->bp = load(s->sp + 120);
+		next->pc = load(s->sp + 168);
+		next->sp = load(s->sp + 160);
+		next->flags = EXACT;
+		return next->pc ? STEP_ON : STEP_END;
+	case SEEP_RULE_END:
+		return STEP_END;
+	default:
+		return STEP_CUT;
+	}
+	/* Wrong unwind information must not lead us off the stack. */
+	if (cfa & 7 || cfa <= s->sp || cfa > limit)
+		return STEP_CUT;
+	next->pc = load(cfa - 8);
+	next->sp = cfa;
+	next->bp = s->bp;
+	if (seep_rule_has_bp(r)) {
+		int64_t off = seep_rule_bp(r);
+
+		if (cfa + (uint64_t)off < s->sp - 8)
+			return STEP_CUT;
+		next->bp = load(cfa + (uint64_t)off);
+		s->bp_slot = (int16_t)(off / 8);
+	}
+	return next->pc ? STEP_ON : STEP_END;
+}
+
+/*
+ * Does every step from known[i] outwards still lead where it led? Returns the
+ * index of the outermost frame whose state still holds; 0 if all do.
+ */
+static inline uint32_t check_outwards(const struct seep_frames *f, uint32_t i)
+{
+	const struct seep_frame_state *k = f->known;
+
+	for (; i > 0; i--) {
+		uint64_t cfa = k[i - 1].sp;
+
+		if (k[i].flags & UNCHECKED || load(cfa - 8) != k[i - 1].pc)
+			break;
+		if (k[i].bp_slot &&
+		    load(cfa + (uint64_t)((int64_t)k[i].bp_slot * 8)) !=
+			k[i - 1].bp)
+			break;
+	}
+	return i;
+}
+
+/* ---- nodes ------------------------------------------------------------- */
+
+static uint32_t describe(
+    struct seep_frames *f, uint64_t pc, bool exact, uint64_t *offset)
+{
+	struct seep_object o;
+	uint64_t at = pc - !exact;
+	uint32_t module = SEEP_NO_MODULE;
+	uint64_t bias = 0;
+
+	if (f)
+		for (uint32_t i = 0; i < SEEP_NEAR_MODULES; i++)
+			if (at >= f->near[i].start && at < f->near[i].end) {
+				module = f->near[i].module;
+				bias = f->near[i].bias;
+				goto found;
+			}
+	if (seep_object_find(at, &o)) {
+		module = seep_object_module(seep_capture.pool, &o);
+		bias = o.bias;
+		if (f && module != SEEP_NO_MODULE &&
+		    !atomic_load(&seep_cfi_closing)) {
+			uint32_t i = f->next_near++ % SEEP_NEAR_MODULES;
+
+			f->near[i].start = o.start;
+			f->near[i].end = o.end;
+			f->near[i].bias = o.bias;
+			f->near[i].module = module;
+		}
+	}
+found:
+	if (module == SEEP_NO_MODULE || (pc - bias) >> 32) {
+		atomic_fetch_add_explicit(
+		    &seep_capture.pool->head->drops[SEEP_DROP_NO_RULE], 1,
+		    memory_order_relaxed);
+		*offset = pc & 0xffffffffffffull;
+		return seep_node_pack(SEEP_NODE_UNKNOWN, exact, 0);
+	}
+	*offset = pc - bias;
+	return seep_node_pack(SEEP_NODE_NATIVE, exact, module);
+}
+
+static uint32_t node_below(
+    struct seep_frames *f, uint32_t parent, uint64_t pc, bool exact)
+{
+	uint64_t offset;
+	uint32_t kind = describe(f, pc, exact, &offset);
+
+	return seep_tree_child(seep_capture.tree, parent, kind, offset);
+}
+
+static inline uint32_t child(
+    struct seep_frames *f, uint32_t parent, uint64_t pc, bool exact)
+{
+	uint64_t key = pc | (uint64_t)exact << 63;
+	uint64_t h = (key ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15ull;
+	struct seep_edge *e = &f->edges[h >> 40 & f->edge_mask];
+
+	if (__builtin_expect(e->pc == key && e->parent == parent, 1))
+		return e->node;
+	if (++f->edge_misses > 4 * f->edge_mask)
+		more_edges(f);
+	e = &f->edges[h >> 40 & f->edge_mask];
+	e->pc = 0;
+	e->node = node_below(f, parent, pc, exact);
+	e->parent = parent;
+	/* A handler may jump out anywhere: the key makes the entry count. */
+	atomic_signal_fence(memory_order_seq_cst);
+	e->pc = key;
+	return e->node;
+}
+
+static uint32_t truncated_root(void)
+{
+	return seep_tree_child(
+	    seep_capture.tree, 0, seep_node_pack(SEEP_NODE_TRUNCATED, 0, 0), 0);
+}
+
+/* ---- captures ---------------------------------------------------------- */
+
+uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
+{
+	uint32_t epoch =
+	    atomic_load_explicit(&code_epoch, memory_order_relaxed);
+	struct seep_frame_state s;
+	uint32_t j, n = 0, node = 0;
+	uint64_t end;
+	bool cut = false;
+
+	if (__builtin_expect(f->code_epoch != epoch, 0)) {
+		/* Code is being unloaded: keep nothing that may soon be wrong.
+		 */
+		if (atomic_load(&seep_cfi_closing))
+			return seep_frames_capture_nested(frame);
+		seep_frames_reset(f);
+		f->code_epoch = epoch;
+	}
+	s.pc = (uint64_t)(uintptr_t)frame[1];
+	s.sp = (uint64_t)(uintptr_t)(frame + 2);
+	s.bp = (uint64_t)(uintptr_t)frame[0];
+	s.flags = 0;
+	end = stack_end(s.sp);
+	for (j = f->nr_known;;) {
+		struct seep_frame_state next;
+		enum step st;
+
+		while (j > 0 && f->known[j - 1].sp < s.sp)
+			j--;
+		if (j > 0 && f->known[j - 1].sp == s.sp &&
+		    f->known[j - 1].pc == s.pc && f->known[j - 1].bp == s.bp &&
+		    !((f->known[j - 1].flags ^ s.flags) & EXACT)) {
+			uint32_t hold = check_outwards(f, j - 1);
+
+			if (!hold) {
+				node = f->known[j - 1].node;
+				break;
+			}
+			/* These frames are the same, what called them is not.
+			 */
+			for (; j - 1 > hold; j--) {
+				if (n == f->room && !more_room(f, n))
+					break;
+				f->fresh[n++] = f->known[j - 1];
+			}
+			s = f->known[j - 1];
+			j--;
+		}
+		if (n == f->room && !more_room(f, n)) {
+			cut = true;
+			j = 0;
+			break;
+		}
+		s.flags &= EXACT;
+		st = step(&s, &next, end);
+		if (st == STEP_CUT)
+			s.flags |= CUT | UNCHECKED;
+		f->fresh[n++] = s;
+		if (st != STEP_ON) {
+			cut = st == STEP_CUT;
+			j = 0;
+			break;
+		}
+		s = next;
+		if (s.flags & EXACT)
+			end = stack_end(s.sp);
+	}
+	while (j + n > f->room)
+		if (!more_room(f, n)) {
+			f->nr_known = 0;
+			return SEEP_NODE_FULL;
+		}
+	/* Shorten what is known, rewrite, then extend: a handler that jumps out
+	 * of here leaves a shorter memory and never a wrong one. */
+	f->nr_known = j;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (!j)
+		node = cut ? truncated_root() : 0;
+	for (uint32_t i = n; i-- > 0;) {
+		struct seep_frame_state *k = &f->known[j + (n - 1 - i)];
+
+		node =
+		    child(f, node, f->fresh[i].pc, f->fresh[i].flags & EXACT);
+		*k = f->fresh[i];
+		k->node = node;
+	}
+	atomic_signal_fence(memory_order_seq_cst);
+	f->nr_known = j + n;
+	return node;
+}
+
+uint32_t seep_frames_capture_nested(void **frame)
+{
+	struct seep_frame_state s, next;
+	uint64_t pcs[NESTED_ROOM];
+	uint64_t end;
+	uint32_t n = 0, node;
+	enum step st = STEP_ON;
+
+	s.pc = (uint64_t)(uintptr_t)frame[1];
+	s.sp = (uint64_t)(uintptr_t)(frame + 2);
+	s.bp = (uint64_t)(uintptr_t)frame[0];
+	s.flags = 0;
+	end = stack_end(s.sp);
+	while (st == STEP_ON && n < NESTED_ROOM) {
+		pcs[n++] = s.pc | (uint64_t)(s.flags & EXACT) << 63;
+		st = step(&s, &next, end);
+		s = next;
+		if (s.flags & EXACT)
+			end = stack_end(s.sp);
+	}
+	if (st == STEP_ON)
+		atomic_fetch_add_explicit(
+		    &seep_capture.pool->head->drops[SEEP_DROP_TRUNCATED], 1,
+		    memory_order_relaxed);
+	node = st == STEP_END ? 0 : truncated_root();
+	while (n-- > 0)
+		node = node_below(
+		    NULL, node, pcs[n] & ~(1ull << 63), pcs[n] >> 63);
+	return node;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frames.h - the stack of the current allocation -> a node of the call tree
+ *
+ * Threads:  a struct seep_frames belongs to one thread.
+ * Signals:  seep_frames_capture() does not nest: a handler that interrupts it
+ *           calls seep_frames_capture_nested(), which keeps nothing.
+ * Memory:   private memory of its own, grown by doubling and kept.
+ * Trust:    reads only stack slots that the unwind rules name, from the
+ *           allocating frame outwards, and only below the end of the thread's
+ *           stack where that is known.
+ * Units:    addresses of this process.
+ * Errors:   a stack that cannot be followed ends in a truncated node;
+ *           SEEP_NODE_FULL when the tree has no room.
+ */
+#ifndef SEEP_PRELOAD_FRAMES_H
+#define SEEP_PRELOAD_FRAMES_H
+
+#include "preload/objects.h"
+#include "wire/tree.h"
+
+/* The state of unwinding at one frame, and what is needed to check it again. */
+struct seep_frame_state {
+	uint64_t pc; /* as found in memory */
+	uint64_t sp, bp;
+	uint32_t node;
+	uint16_t flags;
+	int16_t bp_slot; /* words from the CFA where rbp was saved; 0: not */
+};
+
+struct seep_edge {
+	uint64_t pc; /* with bit 63 for an interrupted pc */
+	uint32_t parent, node;
+};
+
+#define SEEP_NEAR_MODULES 4u
+
+struct seep_frames {
+	/* The last stack, outermost first: known[0 .. nr_known). */
+	struct seep_frame_state *known, *fresh;
+	uint32_t nr_known, room;
+	struct seep_edge *edges;
+	uint32_t edge_mask, edge_misses;
+	uint32_t code_epoch; /* what `edges`, `known` and `near` hold for */
+	uint32_t next_near;
+	struct {
+		uint64_t start, end, bias;
+		uint32_t module;
+	} near[SEEP_NEAR_MODULES];
+};
+
+/* What captures share: set once per segment, before the first capture. */
+struct seep_capture {
+	struct seep_tree *tree;
+	struct seep_pool *pool;
+	uint64_t main_stack_end; /* of the first thread; 0: unknown */
+};
+extern struct seep_capture seep_capture;
+
+bool seep_frames_init(struct seep_frames *f);
+/* Forgets the last stack and all nodes: for another segment or thread. */
+void seep_frames_reset(struct seep_frames *f);
+
+/*
+ * The node of the stack whose innermost frame is the caller of the function
+ * with this frame address (__builtin_frame_address(0), a real frame pointer).
+ */
+uint32_t seep_frames_capture(struct seep_frames *f, void **frame);
+uint32_t seep_frames_capture_nested(void **frame);
+
+/* A module is about to be, or has been, unloaded. */
+void seep_frames_unload_begin(void);
+void seep_frames_unload_end(void);
+
+#endif

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.c - one operation of the malloc family -> live map and counters
+ *
+ * A thread marks with `guard` that it is inside. A signal handler that runs
+ * then finds the mark and takes the nested way. A handler may also leave by
+ * siglongjmp() and the mark stays: it holds the address of the frame that set
+ * it, so an operation in a frame that can only exist once that frame is gone
+ * clears it (D50).
+ */
+#include <signal.h>
+#include <string.h>
+
+#include "preload/frames.h"
+#include "preload/record.h"
+#include "preload/session.h"
+#include "preload/sys.h"
+
+struct thread {
+	void *guard; /* frame of the operation under way, or NULL */
+	void *last_alloc, *last_free; /* blocks of the last operations */
+	struct seep_thread_slot *slot;
+	_Atomic uint32_t *keys; /* the counter table, see layout.h */
+	struct seep_counter *counters;
+	uint32_t table_log, table_used;
+	uint32_t last_key, last_at; /* the counter used last */
+	struct seep_map_cache cache;
+	struct seep_frames frames;
+	struct thread *next; /* of all threads ever */
+};
+
+static __thread struct thread *self;
+static _Atomic(struct thread *) threads;
+static _Atomic(struct thread *) cursor; /* where to look for a dead one */
+
+/* ---- counters ---------------------------------------------------------- */
+
+static inline void add(_Atomic uint64_t *c, uint64_t v)
+{
+	/* One writer: a plain addition that readers see whole. */
+	atomic_store_explicit(c,
+	    atomic_load_explicit(c, memory_order_relaxed) + v,
+	    memory_order_relaxed);
+}
+
+static inline uint32_t key_slot(uint32_t key, uint32_t log)
+{
+	return key * 0x9e3779b1u >> (32 - log);
+}
+
+static bool use_table(struct thread *t, uint64_t at, uint32_t log)
+{
+	t->keys = (_Atomic uint32_t *)(seep_session.pool.base + at);
+	t->counters = (struct seep_counter *)(t->keys + (1u << log));
+	t->table_log = log;
+	t->table_used = 0;
+	t->last_key = 0;
+	return true;
+}
+
+/* Copies the table to one twice its size and publishes that. */
+static bool grow_table(struct thread *t)
+{
+	_Atomic uint32_t *keys = t->keys;
+	struct seep_counter *from = t->counters;
+	uint32_t old = t->table_log, log = old + 1, mask = (1u << log) - 1;
+	uint64_t bytes = (uint64_t)(4 + sizeof(*from)) << log;
+	enum seep_drop cause;
+	uint32_t page;
+
+	if (log > 28)
+		return false;
+	page = seep_pool_alloc(&seep_session.pool,
+	    (uint32_t)((bytes + SEEP_PAGE - 1) / SEEP_PAGE), &cause);
+	if (!page)
+		return false;
+	use_table(t, (uint64_t)page * SEEP_PAGE, log);
+	for (uint32_t i = 0; i < 1u << old; i++) {
+		uint32_t j;
+
+		if (!keys[i])
+			continue;
+		for (j = key_slot(keys[i], log); t->keys[j]; j = (j + 1) & mask)
+			;
+		memcpy((void *)&t->counters[j], (const void *)&from[i],
+		    sizeof(*from));
+		atomic_store_explicit(
+		    &t->keys[j], keys[i], memory_order_relaxed);
+		t->table_used++;
+	}
+	/* release: the copy before its name. */
+	atomic_store_explicit(&t->slot->table,
+	    (uint64_t)page * SEEP_PAGE << 8 | log, memory_order_release);
+	return true;
+}
+
+static struct seep_counter *counter_slow(struct thread *t, uint32_t node)
+{
+	for (;;) {
+		uint32_t mask = (1u << t->table_log) - 1;
+		uint32_t i = key_slot(node, t->table_log), n;
+
+		for (n = 0; n <= mask; n++, i = (i + 1) & mask) {
+			uint32_t k = atomic_load_explicit(
+			    &t->keys[i], memory_order_relaxed);
+
+			if (k == node)
+				return &t->counters[i];
+			if (!k)
+				break;
+		}
+		if (t->table_used < (mask + 1) / 4 * 3) {
+			t->table_used++;
+			atomic_store_explicit(
+			    &t->keys[i], node, memory_order_release);
+			return &t->counters[i];
+		}
+		if (!grow_table(t))
+			return NULL;
+	}
+}
+
+static inline struct seep_counter *counter(struct thread *t, uint32_t node)
+{
+	uint32_t i = key_slot(node, t->table_log);
+
+	if (__builtin_expect(
+		atomic_load_explicit(&t->keys[i], memory_order_relaxed) == node,
+		1))
+		return &t->counters[i];
+	return counter_slow(t, node);
+}
+
+static inline void count_alloc(struct thread *t, uint32_t node, uint64_t bytes)
+{
+	struct seep_counter *c = counter(t, node);
+
+	if (__builtin_expect(c != NULL, 1)) {
+		add(&c->alloc_blocks, 1);
+		add(&c->alloc_bytes, bytes);
+	}
+	add(&t->slot->alloc_blocks, 1);
+	add(&t->slot->alloc_bytes, bytes);
+}
+
+static inline void count_free(struct thread *t, uint32_t node, uint64_t bytes)
+{
+	struct seep_counter *c = counter(t, node);
+
+	if (__builtin_expect(c != NULL, 1)) {
+		add(&c->free_blocks, 1);
+		add(&c->free_bytes, bytes);
+	}
+	add(&t->slot->free_blocks, 1);
+	add(&t->slot->free_bytes, bytes);
+}
+
+/* ---- threads ----------------------------------------------------------- */
+
+static uint64_t first_table(uint32_t page)
+{
+	return (uint64_t)page * SEEP_PAGE + SEEP_SLOT_BYTES;
+}
+
+/* A fresh slot, entered in the segment's directory; its page, or 0. */
+static uint32_t new_slot(uint32_t tid)
+{
+	struct seep_pool *pool = &seep_session.pool;
+	struct seep_header *h = pool->head;
+	struct seep_thread_slot *s;
+	uint32_t page, dir, none = 0, i;
+	_Atomic uint32_t *at;
+	enum seep_drop cause;
+
+	page = seep_pool_alloc(pool, 1, &cause);
+	if (!page)
+		return 0;
+	s = seep_pool_page(pool, page);
+	atomic_store(&s->tid, tid);
+	atomic_store(&s->table, first_table(page) << 8 | SEEP_FIRST_TABLE_LOG);
+	if (!tid) /* the slot of nested operations has a place of its own */
+		return page;
+	i = atomic_fetch_add(&h->nr_slots, 1);
+	if (i >= SEEP_SLOTS_PER_DIR * SEEP_NR_SLOT_DIRS) {
+		atomic_fetch_sub(&h->nr_slots, 1);
+		return 0;
+	}
+	at = &h->slot_dir[i / SEEP_SLOTS_PER_DIR];
+	dir = atomic_load_explicit(at, memory_order_acquire);
+	if (!dir) {
+		dir = seep_pool_alloc(pool, 1, &cause);
+		if (!dir)
+			return 0;
+		if (!atomic_compare_exchange_strong(at, &none, dir))
+			dir = none;
+	}
+	at = (_Atomic uint32_t *)seep_pool_page(pool, dir) +
+	     i % SEEP_SLOTS_PER_DIR;
+	/* release: the slot before its number. */
+	atomic_store_explicit(at, page, memory_order_release);
+	return page;
+}
+
+#define LOOKS 16
+
+/* The state of a thread that has ended, counters and caches included. */
+static struct thread *take_over(uint32_t tid)
+{
+	struct thread *t = atomic_load(&cursor);
+
+	for (int i = 0; i < LOOKS; i++) {
+		uint32_t owner;
+
+		if (!t)
+			t = atomic_load(&threads);
+		if (!t)
+			return NULL;
+		owner = atomic_load(&t->slot->tid);
+		/* Our own tid: its former bearer is gone. */
+		if ((owner == tid || seep_sys(SYS_tgkill, seep_session.pid,
+					 owner, 0) == -3 /* ESRCH */) &&
+		    atomic_compare_exchange_strong(
+			&t->slot->tid, &owner, tid)) {
+			atomic_store(&cursor, t->next);
+			return t;
+		}
+		t = t->next;
+	}
+	atomic_store(&cursor, t);
+	return NULL;
+}
+
+static struct thread *new_thread(uint32_t tid)
+{
+	struct thread *t = seep_sys_grab(sizeof(*t));
+	uint32_t page = t ? new_slot(tid) : 0;
+
+	if (!page || !seep_frames_init(&t->frames)) {
+		if (t)
+			seep_sys_release(t, sizeof(*t));
+		return NULL;
+	}
+	t->slot = seep_pool_page(&seep_session.pool, page);
+	use_table(t, first_table(page), SEEP_FIRST_TABLE_LOG);
+	t->next = atomic_load(&threads);
+	while (!atomic_compare_exchange_weak(&threads, &t->next, t))
+		;
+	return t;
+}
+
+static struct thread *start_thread(void)
+{
+	uint32_t tid = (uint32_t)seep_sys(SYS_gettid);
+	struct thread *t = take_over(tid);
+
+	if (t) {
+		t->guard = NULL;
+		t->last_alloc = t->last_free = NULL;
+		t->frames.nr_known = 0;
+		atomic_fetch_add(&t->slot->generation, 1);
+	} else {
+		t = new_thread(tid);
+	}
+	if (!t) {
+		seep_session_drop(SEEP_DROP_NO_THREAD);
+		return NULL;
+	}
+	atomic_signal_fence(memory_order_seq_cst);
+	self = t;
+	return t;
+}
+
+void seep_record_reset(void)
+{
+	atomic_store(&threads, NULL);
+	atomic_store(&cursor, NULL);
+	self = NULL;
+}
+
+/* ---- the guard --------------------------------------------------------- */
+
+#define STALE_DISTANCE (8l << 20)
+
+/* Is the frame that set the guard gone? We are in `frame`, on some stack. */
+static bool guard_is_stale(const struct thread *t, void **frame)
+{
+	char *now = (char *)frame, *then = t->guard;
+	stack_t alt;
+
+	if (seep_sys(SYS_sigaltstack, NULL, &alt) == 0 && alt.ss_size &&
+	    !(alt.ss_flags & SS_DISABLE)) {
+		char *lo = alt.ss_sp, *hi = lo + alt.ss_size;
+		bool now_in = now >= lo && now < hi;
+		bool then_in = then >= lo && then < hi;
+
+		if (now_in != then_in)
+			return then_in; /* left the handler's stack for good */
+	}
+	/* On the same stack, which grows down; or so far that it is not. */
+	return now >= then || then - now > STALE_DISTANCE;
+}
+
+enum way { WAY_OFF, WAY_NESTED, WAY_THREAD };
+
+static __attribute__((noinline)) enum way enter_slow(
+    struct thread **ret, void **frame)
+{
+	struct thread *t;
+
+	if (atomic_load_explicit(seep_gate, memory_order_acquire) !=
+		SEEP_GATE_ON ||
+	    seep_session.compare_pids)
+		if (!seep_session_start())
+			return WAY_OFF;
+	t = self;
+	if (!t && !(t = start_thread()))
+		return WAY_OFF;
+	if (t->guard) {
+		if (!guard_is_stale(t, frame))
+			return WAY_NESTED;
+		seep_session_drop(SEEP_DROP_GUARD_RESET);
+	}
+	t->guard = frame;
+	atomic_signal_fence(memory_order_seq_cst);
+	*ret = t;
+	return WAY_THREAD;
+}
+
+static inline enum way enter(struct thread **ret, void **frame)
+{
+	struct thread *t = self;
+
+	/* acquire: pairs with the release in seep_session_start(). */
+	if (__builtin_expect(atomic_load_explicit(seep_gate,
+				 memory_order_acquire) != SEEP_GATE_ON ||
+				 !t || t->guard || seep_session.compare_pids,
+		0))
+		return enter_slow(ret, frame);
+	t->guard = frame;
+	atomic_signal_fence(memory_order_seq_cst);
+	*ret = t;
+	return WAY_THREAD;
+}
+
+static inline void leave(struct thread *t)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	t->guard = NULL;
+}
+
+/* ---- nested operations ------------------------------------------------- */
+
+/* The slot that all handlers share; its table has a fixed size. */
+#define NESTED_LOG 11
+
+static struct seep_thread_slot *nested_slot(void)
+{
+	struct seep_pool *pool = &seep_session.pool;
+	_Atomic uint32_t *at = &pool->head->nested_slot;
+	uint32_t page = atomic_load_explicit(at, memory_order_acquire);
+	uint32_t table, none = 0;
+	enum seep_drop cause;
+	struct seep_thread_slot *s;
+
+	if (page)
+		return seep_pool_page(pool, page);
+	page = new_slot(0);
+	table = page ? seep_pool_alloc(pool,
+			   ((4 + sizeof(struct seep_counter)) << NESTED_LOG) /
+				   SEEP_PAGE +
+			       1,
+			   &cause)
+		     : 0;
+	if (!table)
+		return NULL;
+	s = seep_pool_page(pool, page);
+	atomic_store(&s->table, (uint64_t)table * SEEP_PAGE << 8 | NESTED_LOG);
+	if (!atomic_compare_exchange_strong(at, &none, page))
+		page = none;
+	return seep_pool_page(pool, page);
+}
+
+static struct seep_counter *nested_counter(
+    struct seep_thread_slot *s, uint32_t node)
+{
+	_Atomic uint32_t *keys =
+	    (_Atomic uint32_t *)(seep_session.pool.base +
+				 (atomic_load(&s->table) >> 8));
+	struct seep_counter *c =
+	    (struct seep_counter *)(keys + (1u << NESTED_LOG));
+	uint32_t i = key_slot(node, NESTED_LOG), n = 0;
+
+	for (; n < 1u << NESTED_LOG; n++, i = (i + 1) % (1u << NESTED_LOG)) {
+		uint32_t k = 0;
+
+		if (atomic_compare_exchange_strong(&keys[i], &k, node) ||
+		    k == node)
+			return &c[i];
+	}
+	return NULL;
+}
+
+static void nested_count(uint32_t node, uint64_t bytes, bool freed)
+{
+	struct seep_thread_slot *s = nested_slot();
+	struct seep_counter *c = s ? nested_counter(s, node) : NULL;
+
+	if (!s) {
+		seep_session_drop(SEEP_DROP_NESTED);
+		return;
+	}
+	if (!c)
+		seep_session_drop(SEEP_DROP_NESTED);
+	else {
+		atomic_fetch_add(freed ? &c->free_blocks : &c->alloc_blocks, 1);
+		atomic_fetch_add(
+		    freed ? &c->free_bytes : &c->alloc_bytes, bytes);
+	}
+	atomic_fetch_add(freed ? &s->free_blocks : &s->alloc_blocks, 1);
+	atomic_fetch_add(freed ? &s->free_bytes : &s->alloc_bytes, bytes);
+}
+
+static __attribute__((noinline)) void nested_alloc(
+    void *p, size_t bytes, void **frame)
+{
+	struct seep_map_cache cache = {0};
+	uint32_t node = seep_frames_capture_nested(frame);
+	struct seep_entry old;
+	enum seep_drop cause;
+
+	if (!seep_map_set(&seep_session.map, &cache, (uint64_t)(uintptr_t)p,
+		bytes, node,
+		atomic_load_explicit(
+		    &seep_session.head->epoch, memory_order_relaxed) &
+		    SEEP_EPOCH_MAX,
+		&old, &cause)) {
+		seep_session_drop(cause);
+		return;
+	}
+	if (old.place)
+		nested_count(seep_word_node(old.word), old.size_bytes, true);
+	nested_count(node, bytes, false);
+}
+
+static __attribute__((noinline)) void nested_free(
+    void *p, struct seep_entry *old)
+{
+	struct seep_map_cache cache = {0};
+
+	seep_map_clear(&seep_session.map, &cache, (uint64_t)(uintptr_t)p, old);
+	if (old->place)
+		nested_count(seep_word_node(old->word), old->size_bytes, true);
+}
+
+/* ---- operations -------------------------------------------------------- */
+
+/* The block's place was taken: by the inner of two entry points of one
+ * allocation, or by a block whose free we did not see. */
+static __attribute__((noinline)) void replaced(
+    struct thread *t, void *p, const struct seep_entry *old)
+{
+	uint32_t node = seep_word_node(old->word);
+	struct seep_counter *c = counter(t, node);
+
+	if (t->last_alloc != p) {
+		seep_session_drop(SEEP_DROP_STALE);
+		count_free(t, node, old->size_bytes);
+		return;
+	}
+	if (c) {
+		add(&c->alloc_blocks, (uint64_t)-1);
+		add(&c->alloc_bytes, -old->size_bytes);
+	}
+	add(&t->slot->alloc_blocks, (uint64_t)-1);
+	add(&t->slot->alloc_bytes, -old->size_bytes);
+}
+
+static inline void recorded_alloc(
+    struct thread *t, void *p, size_t bytes, uint32_t node)
+{
+	struct seep_entry old;
+	enum seep_drop cause;
+
+	if (__builtin_expect(node == SEEP_NODE_FULL, 0))
+		seep_session_drop(SEEP_DROP_TREE_FULL);
+	if (__builtin_expect(!seep_map_set(&seep_session.map, &t->cache,
+				 (uint64_t)(uintptr_t)p, bytes, node,
+				 atomic_load_explicit(&seep_session.head->epoch,
+				     memory_order_relaxed) &
+				     SEEP_EPOCH_MAX,
+				 &old, &cause),
+		0)) {
+		seep_session_drop(cause);
+		return;
+	}
+	if (__builtin_expect(old.place != NULL, 0))
+		replaced(t, p, &old);
+	t->last_alloc = p;
+	count_alloc(t, node, bytes);
+}
+
+void seep_record_alloc(void *p, size_t bytes, void **frame)
+{
+	struct thread *t;
+
+	switch (enter(&t, frame)) {
+	case WAY_OFF:
+		return;
+	case WAY_NESTED:
+		nested_alloc(p, bytes, frame);
+		return;
+	case WAY_THREAD:
+		recorded_alloc(
+		    t, p, bytes, seep_frames_capture(&t->frames, frame));
+		leave(t);
+	}
+}
+
+static inline void recorded_free(
+    struct thread *t, void *p, struct seep_entry *old)
+{
+	seep_map_clear(
+	    &seep_session.map, &t->cache, (uint64_t)(uintptr_t)p, old);
+	if (__builtin_expect(old->place != NULL, 1)) {
+		count_free(t, seep_word_node(old->word), old->size_bytes);
+		t->last_free = p;
+	} else if (t->last_free == p) {
+		t->last_free = NULL; /* the inner of two entry points */
+	} else {
+		add(&t->slot->unknown_frees, 1);
+	}
+}
+
+void seep_record_free(void *p, void **frame)
+{
+	struct seep_entry old;
+	struct thread *t;
+
+	switch (enter(&t, frame)) {
+	case WAY_OFF:
+		return;
+	case WAY_NESTED:
+		nested_free(p, &old);
+		return;
+	case WAY_THREAD:
+		recorded_free(t, p, &old);
+		leave(t);
+	}
+}
+
+void seep_record_realloc_begin(struct seep_realloc *r, void *p, void **frame)
+{
+	struct thread *t;
+
+	r->p = p;
+	r->old.place = NULL;
+	switch (enter(&t, frame)) {
+	case WAY_OFF:
+		return;
+	case WAY_NESTED:
+		nested_free(p, &r->old);
+		return;
+	case WAY_THREAD:
+		recorded_free(t, p, &r->old);
+		leave(t);
+	}
+}
+
+void seep_record_realloc_undo(const struct seep_realloc *r, void **frame)
+{
+	uint32_t node = seep_word_node(r->old.word);
+	struct seep_counter *c;
+	struct thread *t;
+
+	/* A fork in between would make the place another segment's. */
+	if (!r->old.place || enter(&t, frame) != WAY_THREAD)
+		return;
+	seep_map_restore(&r->old);
+	c = counter(t, node);
+	if (c) {
+		add(&c->free_blocks, (uint64_t)-1);
+		add(&c->free_bytes, -r->old.size_bytes);
+	}
+	add(&t->slot->free_blocks, (uint64_t)-1);
+	add(&t->slot->free_bytes, -r->old.size_bytes);
+	t->last_free = NULL;
+	leave(t);
+}

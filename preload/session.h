@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session.h - the life of the shim in one process: segment, hello, fork, exit
+ *
+ * Threads:  seep_session_start() lets one thread through; the others trace
+ *           nothing until it is done.
+ * Signals:  async-signal-safe; nests (a handler meanwhile is not traced).
+ * Memory:   one segment and one private page; a child's new segment replaces
+ *           its parent's.
+ * Trust:    the environment is the user's.
+ * Units:    bytes.
+ * Errors:   a session that cannot start is off, silently: the host goes on.
+ */
+#ifndef SEEP_PRELOAD_SESSION_H
+#define SEEP_PRELOAD_SESSION_H
+
+#include "wire/map.h"
+#include "wire/tree.h"
+
+enum seep_gate {
+	SEEP_GATE_NEW = 0, /* not started, or a child that was just forked */
+	SEEP_GATE_ON,
+	SEEP_GATE_OFF,
+	SEEP_GATE_BUSY, /* starting */
+};
+
+struct seep_session {
+	struct seep_pool pool;
+	struct seep_map map;
+	struct seep_tree tree;
+	struct seep_header *head;
+	uint32_t pid;
+	bool compare_pids; /* no MADV_WIPEONFORK here */
+};
+
+extern struct seep_session seep_session;
+
+/* The word that every hook looks at first; its page is wiped in children. */
+extern _Atomic uint32_t *seep_gate;
+
+/* True when this process is traced (now). */
+bool seep_session_start(void);
+
+/* Is this the process that owns the segment, and not a vfork child of it? */
+bool seep_session_is_ours(void);
+
+static inline void seep_session_drop(enum seep_drop cause)
+{
+	atomic_fetch_add_explicit(
+	    &seep_session.head->drops[cause], 1, memory_order_relaxed);
+}
+
+/* What a new program's environment must have, as "NAME=value" texts. */
+struct seep_session_env {
+	const char *preload; /* path of libseep.so; NULL: not known */
+	const char *socket;  /* "SEEP_SOCKET=..."; NULL: none */
+};
+extern struct seep_session_env seep_session_env;
+
+#endif
