@@ -35,9 +35,11 @@ chmod 755 "$work"
 mkdir -m 700 "$work/run"
 export XDG_RUNTIME_DIR=$work/run SEEP_TRUTH=$work/truth
 unset LD_PRELOAD SEEP_SOCKET SEEP_BIN SEEP_OUTPUT SEEP_DEBUG DEBUGINFOD_URLS
+at_end=
 clean_up()
 {
 	ended=$?
+	eval "$at_end"
 	cd /
 	if [ -n "$KEEP_WORK" ]; then
 		echo "left in $work" >&2
@@ -212,4 +214,18 @@ same_as_untraced()
 	    fail "status $status under seep, $plain without: $*"
 	cmp plain.out traced.out >&2 || fail "stdout differs: $*"
 	cmp plain.err traced.err >&2 || fail "stderr differs: $*"
+}
+
+# as_valgrind [OPTION...] -- PROG ARG...: the same survivors as valgrind sees
+as_valgrind()
+{
+	if ! command -v valgrind >/dev/null; then
+		echo "no valgrind: survivors not compared" >&2
+		return 0
+	fi
+	run_within "$LIMIT" "$PYTHON3" "$tests/tools/compare_valgrind.py" "$@" \
+	    >valgrind.txt || {
+		cat valgrind.txt >&2
+		fail "survivors differ from valgrind's"
+	}
 }
