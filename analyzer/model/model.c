@@ -26,14 +26,6 @@ void seep_frame_deinit(struct seep_frame *f)
 	*f = (struct seep_frame){0};
 }
 
-void seep_site_deinit(struct seep_site *s)
-{
-	for (size_t i = 0; i < s->nr_frames; i++)
-		seep_frame_deinit(&s->frames[i]);
-	free(s->frames);
-	*s = (struct seep_site){0};
-}
-
 void seep_process_deinit(struct seep_process *p)
 {
 	for (char **arg = p->command; arg && *arg; arg++)

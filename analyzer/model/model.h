@@ -51,15 +51,12 @@ struct seep_counts {
 
 #define SEEP_AGE_UNKNOWN UINT64_MAX
 
+/* Sites with the same frames and class are one site here, see stacks.h. */
 struct seep_site {
-	int64_t id;	      /* the innermost node, see the schema */
-	char fingerprint[24]; /* "v1:" and 16 hex digits */
+	uint32_t stack; /* of the report's struct seep_stacks */
 	enum seep_class class_;
 	struct seep_counts counts;
 	uint64_t oldest_age_ms, newest_age_ms; /* or SEEP_AGE_UNKNOWN */
-	struct seep_frame *frames;	       /* innermost first */
-	size_t nr_frames;
-	size_t blame; /* index into frames */
 };
 
 enum seep_process_state {
@@ -138,7 +135,6 @@ struct seep_drop_cause {
 };
 
 void seep_frame_deinit(struct seep_frame *f);
-void seep_site_deinit(struct seep_site *s);
 void seep_process_deinit(struct seep_process *p);
 void seep_snapshot_deinit(struct seep_snapshot *s);
 void seep_module_deinit(struct seep_module *m);

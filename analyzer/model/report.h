@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.h - what the exporters print: sites of processes, growth, differences
+ *
+ * Threads:  belongs to one thread.
+ * Signals:  not for signal handlers.
+ * Memory:   each owns what it points to but for `stacks`; _deinit frees it.
+ * Trust:    texts come from a recording and may hold anything.
+ * Units:    as in model.h.
+ * Errors:   none.
+ */
+#ifndef SEEP_MODEL_REPORT_H
+#define SEEP_MODEL_REPORT_H
+
+#include "analyzer/model/stacks.h"
+#include "analyzer/model/trend.h"
+
+/* A site over time, where the recording has enough snapshots. */
+struct seep_site_trend {
+	enum seep_trend trend;
+	uint32_t grew_in, of;
+};
+
+struct seep_report_process {
+	struct seep_process process;
+	struct seep_site *sites; /* those that pass the filters, sorted */
+	struct seep_site_trend *trends; /* of each site; NULL: no history */
+	size_t nr_sites;
+	bool filtered; /* sites were left out by a filter */
+};
+
+struct seep_report {
+	struct seep_stacks *stacks;
+	struct seep_report_process *processes; /* most live bytes first */
+	size_t nr_processes;
+	struct seep_drop_cause causes[SEEP_NR_DROP_CAUSES];
+};
+
+void seep_report_process_deinit(struct seep_report_process *p);
+void seep_report_deinit(struct seep_report *r);
+
+/* The cause's name, "cause-N" for one that the recording does not explain. */
+const char *seep_drop_cause_name(
+    const struct seep_drop_cause *causes, unsigned i, char *buf, size_t size);
+
+struct seep_growth_site {
+	uint32_t stack;
+	int64_t delta_blocks, delta_bytes;
+	uint64_t live_blocks, live_bytes; /* at the end of the window */
+	uint64_t oldest_age_ms;
+	struct seep_site_trend trend;
+};
+
+/* Sites that grew but are not listed, by trend. */
+struct seep_growth_rest {
+	size_t nr_sites;
+	int64_t delta_bytes;
+};
+
+struct seep_growth {
+	struct seep_stacks *stacks;
+	struct seep_process process;
+	struct seep_snapshot from, to;
+	uint32_t nr_snapshots; /* after `from`, up to `to` */
+	bool warm_up; /* `from` is the end of the warm-up */
+	struct seep_growth_site *sites; /* most growth first */
+	size_t nr_sites;
+	struct seep_growth_rest stopped, churning;
+	struct seep_drop_cause causes[SEEP_NR_DROP_CAUSES];
+};
+
+void seep_growth_deinit(struct seep_growth *g);
+
+/* One side of a comparison. */
+struct seep_diff_side {
+	char *path;
+	struct seep_counts totals;
+	size_t nr_processes;
+	uint64_t drops[SEEP_NR_DROP_CAUSES];
+	struct seep_drop_cause causes[SEEP_NR_DROP_CAUSES];
+};
+
+/* Sites of both with one fingerprint. */
+struct seep_diff_site {
+	char fingerprint[24];
+	uint32_t stack; /* of b, or of a when b has none */
+	struct seep_counts a, b;
+	bool in_a, in_b;
+};
+
+struct seep_diff {
+	struct seep_stacks *stacks;
+	struct seep_diff_side a, b;
+	struct seep_diff_site *sites; /* most growth first */
+	size_t nr_sites;
+};
+
+void seep_diff_deinit(struct seep_diff *d);
+
+#endif
