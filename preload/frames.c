@@ -30,7 +30,8 @@
 /* flags of struct seep_frame_state */
 #define EXACT	  1u /* the pc was interrupted, it is no return address */
 #define UNCHECKED 2u /* the step from here reads more than the two slots */
-#define CUT	  4u /* no rule: the stack ends here, visibly */
+#define USES_BP	  4u /* the step from here computes the CFA from rbp */
+#define NEEDS_BP  8u /* that step or one further out does */
 
 struct seep_capture seep_capture;
 static _Atomic uint32_t code_epoch;
@@ -150,10 +151,11 @@ static inline enum step step(
 		cfa = s->sp + (uint64_t)seep_rule_cfa(r);
 		break;
 	case SEEP_RULE_RBP:
+		s->flags |= USES_BP;
 		cfa = s->bp + (uint64_t)seep_rule_cfa(r);
 		break;
 	case SEEP_RULE_DEREF:
-		s->flags |= UNCHECKED;
+		s->flags |= UNCHECKED | USES_BP;
 		if (s->bp & 7 || s->bp < s->sp || s->bp + 64 > limit)
 			return STEP_CUT;
 		cfa = s->bp + (uint64_t)seep_rule_cfa(r);
@@ -202,8 +204,9 @@ static inline enum step step(
 }
 
 /*
- * Does every step from known[i] outwards still lead where it led? Returns the
- * index of the outermost frame whose state still holds; 0 if all do.
+ * Does every step from known[i] outwards still lead where it led? Returns 0 if
+ * all do, else the index of the frame that is left another way. Saved values of
+ * rbp that no frame further out needs may differ: they are not looked at.
  */
 static inline uint32_t check_outwards(const struct seep_frames *f, uint32_t i)
 {
@@ -214,12 +217,21 @@ static inline uint32_t check_outwards(const struct seep_frames *f, uint32_t i)
 
 		if (k[i].flags & UNCHECKED || load(cfa - 8) != k[i - 1].pc)
 			break;
-		if (k[i].bp_slot &&
+		if (k[i].bp_slot && k[i - 1].flags & NEEDS_BP &&
 		    load(cfa + (uint64_t)((int64_t)k[i].bp_slot * 8)) !=
 			k[i - 1].bp)
 			break;
 	}
 	return i;
+}
+
+/* Is this the known frame, as far as anything further out depends on it? */
+static inline bool is_known(
+    const struct seep_frame_state *k, const struct seep_frame_state *s)
+{
+	return k->sp == s->sp && k->pc == s->pc &&
+	       !((k->flags ^ s->flags) & EXACT) &&
+	       (!(k->flags & NEEDS_BP) || k->bp == s->bp);
 }
 
 /* ---- nodes ------------------------------------------------------------- */
@@ -330,24 +342,15 @@ uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 
 		while (j > 0 && f->known[j - 1].sp < s.sp)
 			j--;
-		if (j > 0 && f->known[j - 1].sp == s.sp &&
-		    f->known[j - 1].pc == s.pc && f->known[j - 1].bp == s.bp &&
-		    !((f->known[j - 1].flags ^ s.flags) & EXACT)) {
-			uint32_t hold = check_outwards(f, j - 1);
+		if (j > 0 && is_known(&f->known[j - 1], &s)) {
+			uint32_t left = check_outwards(f, j - 1);
 
-			if (!hold) {
+			if (!left) {
 				node = f->known[j - 1].node;
 				break;
 			}
-			/* These frames are the same, what called them is not.
-			 */
-			for (; j - 1 > hold; j--) {
-				if (n == f->room && !more_room(f, n))
-					break;
-				f->fresh[n++] = f->known[j - 1];
-			}
-			s = f->known[j - 1];
-			j--;
+			/* Walk on, and try again further out than that. */
+			j = left;
 		}
 		if (n == f->room && !more_room(f, n)) {
 			cut = true;
@@ -356,8 +359,6 @@ uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 		}
 		s.flags &= EXACT;
 		st = step(&s, &next, end);
-		if (st == STEP_CUT)
-			s.flags |= CUT | UNCHECKED;
 		f->fresh[n++] = s;
 		if (st != STEP_ON) {
 			cut = st == STEP_CUT;

@@ -12,10 +12,12 @@
 #include <alloca.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -53,6 +55,8 @@ static pid_t after_fork(pid_t pid)
 {
 	if (pid == 0)
 		seep_session_start();
+	else if (pid > 0 && seep_session.filtered)
+		seep_session_drop(SEEP_DROP_CHILD_UNTRACED);
 	else if (pid > 0 && seep_session_is_ours())
 		atomic_fetch_add(&seep_session.head->children, 1);
 	return pid;
@@ -224,7 +228,8 @@ static const char *path_list(char *const *env)
  * leave mappings behind in its parent).
  */
 #define SEEP_WITH_ENV(env, given_env, suits_it)                                \
-	struct new_env e_ = {.given = (given_env), .suits = (suits_it)};       \
+	struct new_env e_ = {.given = (given_env),                             \
+	    .suits = !seep_session.filtered && (suits_it)};                    \
 	char **env = (char **)(uintptr_t)e_.given;                             \
 	size_t mapped_ = 0;                                                    \
 	if (must_change(&e_)) {                                                \
@@ -424,6 +429,47 @@ SEEP_EXPORT int posix_spawnp(pid_t *pid, const char *name,
 	return do_spawn(&l,
 	    seep_suits_name(name, path_list((char *const *)environ)), pid, name,
 	    actions, attr, argv, env ? env : environ);
+}
+
+/* ---- seccomp ----------------------------------------------------------- */
+
+/* Both ways into a filter that programs have: prctl() and the raw call. */
+SEEP_EXPORT int prctl(int op, ...)
+{
+	long a[4], ret;
+	va_list ap;
+
+	va_start(ap, op);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (op == PR_SET_SECCOMP)
+		seep_session_filter();
+	ret = seep_sys(SYS_prctl, op, a[0], a[1], a[2], a[3]);
+	if (ret < 0) {
+		errno = (int)-ret;
+		return -1;
+	}
+	return (int)ret;
+}
+
+SEEP_EXPORT long syscall(long nr, ...)
+{
+	long a[6], ret;
+	va_list ap;
+
+	va_start(ap, nr);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (nr == SYS_seccomp && a[0] <= SECCOMP_SET_MODE_FILTER)
+		seep_session_filter();
+	ret = seep_sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (ret < 0 && ret > -4096) {
+		errno = (int)-ret;
+		return -1;
+	}
+	return ret;
 }
 
 /* ---- dlclose ----------------------------------------------------------- */

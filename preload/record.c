@@ -248,10 +248,20 @@ static struct thread *new_thread(uint32_t tid)
 	return t;
 }
 
+/* Under a filter even gettid() may kill: such threads get numbers of their own,
+ * which no thread of the kernel's has, and keep their slots. */
+static uint32_t thread_number(void)
+{
+	static _Atomic uint32_t made_up = 1u << 31;
+
+	return seep_session.filtered ? atomic_fetch_add(&made_up, 1)
+				     : (uint32_t)seep_sys(SYS_gettid);
+}
+
 static struct thread *start_thread(void)
 {
-	uint32_t tid = (uint32_t)seep_sys(SYS_gettid);
-	struct thread *t = take_over(tid);
+	uint32_t tid = thread_number();
+	struct thread *t = seep_session.filtered ? NULL : take_over(tid);
 
 	if (t) {
 		t->guard = NULL;

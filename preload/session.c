@@ -83,6 +83,10 @@ static int back(struct seep_pool *p, uint64_t first, uint64_t nr)
 	uint64_t len = nr * SEEP_PAGE;
 	long err;
 
+	if (seep_session.filtered) { /* all of it is writable already */
+		touch(at, len);
+		return 0;
+	}
 	if (seep_sys(SYS_mprotect, at, len, PROT_READ | PROT_WRITE) < 0)
 		return -1;
 	if (!populate_missing) {
@@ -576,6 +580,17 @@ static bool start(bool forked)
 	return true;
 }
 
+void seep_session_filter(void)
+{
+	struct seep_session *s = &seep_session;
+
+	if (s->filtered || !seep_session_is_ours())
+		return;
+	seep_sys(SYS_mprotect, s->pool.base, s->pool.nr_pages * SEEP_PAGE,
+	    PROT_READ | PROT_WRITE);
+	s->filtered = true;
+}
+
 bool seep_session_is_ours(void)
 {
 	return seep_session.head &&
@@ -600,7 +615,7 @@ bool seep_session_start(void)
 		atomic_store(seep_gate, SEEP_GATE_OFF);
 		return false;
 	}
-	on = start(forked);
+	on = !seep_session.filtered && start(forked);
 	/* release: pairs with the load in the hooks. */
 	atomic_store(seep_gate, on ? SEEP_GATE_ON : SEEP_GATE_OFF);
 	return on;

@@ -31,6 +31,7 @@ struct seep_session {
 	struct seep_header *head;
 	uint32_t pid;
 	bool compare_pids; /* no MADV_WIPEONFORK here */
+	bool filtered;	   /* a seccomp filter is or may be in force */
 };
 
 extern struct seep_session seep_session;
@@ -43,6 +44,13 @@ bool seep_session_start(void);
 
 /* Is this the process that owns the segment, and not a vfork child of it? */
 bool seep_session_is_ours(void);
+
+/*
+ * A seccomp filter is about to be installed, which may kill for the calls that
+ * we make: from now on this process makes none for its segment, and children
+ * that it forks, and programs that it executes, are not traced but counted.
+ */
+void seep_session_filter(void);
 
 static inline void seep_session_drop(enum seep_drop cause)
 {
