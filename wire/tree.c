@@ -15,6 +15,7 @@ struct entry {
 struct seep_tree_index {
 	unsigned log;
 	_Atomic uint32_t used;
+	_Atomic uint32_t extra; /* nodes that found no room here */
 	struct entry entries[];
 };
 
@@ -129,7 +130,7 @@ static void copy_entry(struct seep_tree_index *to, uint64_t meta, uint64_t key)
 
 /* One thread at a time copies; all others go on with what there is. A table
  * that cannot grow, for want of memory or because its copier was jumped out of,
- * fills up and is then full: see seep_tree_child(). */
+ * fills up, and as many nodes again later it is full. */
 static void grow(struct seep_tree *t, struct seep_tree_index *ix)
 {
 	struct seep_tree_index *bigger;
@@ -197,11 +198,13 @@ uint32_t seep_tree_child(
 		    atomic_load_explicit(&e->key, memory_order_relaxed) == key)
 			return (uint32_t)meta;
 	}
-	/* A crowded stretch: make room and give this frame an id of its own. */
+	/*
+	 * A crowded stretch: make room, and give this frame an id of its own
+	 * while that goes on. Not for ever: it may not be possible.
+	 */
 	grow(t, ix);
-	if (atomic_load_explicit(&t->index, memory_order_relaxed) == ix &&
-	    atomic_load_explicit(&ix->used, memory_order_relaxed) >
-		(1ull << ix->log) / 8 * 7)
+	if (atomic_fetch_add_explicit(&ix->extra, 1, memory_order_relaxed) >>
+	    ix->log)
 		return SEEP_NODE_FULL;
 	return id ? id : add_node(t, parent, kind_module, offset);
 }

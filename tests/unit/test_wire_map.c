@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* test_wire_map.c - the live map: what was set is read, to the byte */
+#include "tests/unit/wire_fixture.h"
+
+#define MAX_SEEN 64
+
+struct seen {
+	struct seep_block b[MAX_SEEN];
+	unsigned nr;
+};
+
+static int see(void *ctx, const struct seep_block *b)
+{
+	struct seen *s = ctx;
+
+	ck_assert_uint_lt(s->nr, MAX_SEEN);
+	s->b[s->nr++] = *b;
+	return 0;
+}
+
+static void set(struct wire_fixture *f, uint64_t addr, uint64_t size,
+    uint32_t node, uint32_t epoch)
+{
+	struct seep_entry old;
+	enum seep_drop cause;
+
+	ck_assert(seep_map_set(
+	    &f->map, &f->cache, addr, size, node, epoch, &old, &cause));
+	ck_assert_ptr_null((void *)old.place);
+}
+
+static struct seen read_all(struct wire_fixture *f)
+{
+	struct seen s = {.nr = 0};
+
+	wire_fixture_open(f);
+	ck_assert_int_eq(seep_read_blocks(&f->r, see, &s), SEEP_READ_OK);
+	return s;
+}
+
+static void assert_only(struct wire_fixture *f, uint64_t addr, uint64_t size,
+    uint32_t node, uint32_t epoch)
+{
+	struct seen s = read_all(f);
+
+	ck_assert_uint_eq(s.nr, 1);
+	ck_assert_uint_eq(s.b[0].addr, addr);
+	ck_assert_uint_eq(s.b[0].size_bytes, size);
+	ck_assert_uint_eq(s.b[0].node, node);
+	ck_assert_uint_eq(s.b[0].epoch, epoch);
+}
+
+static const struct {
+	uint64_t addr, size;
+	bool glibc;
+} places[] = {
+    {0x555555559010, 0, true},
+    {0x555555559020, 1, true},
+    {0x555555559030, 17, true},
+    {0x555555559010, 1023, true},
+    {0x555555559010, 1023, false},
+    {0x555555559018, 8, false},
+    {0x555555559010, 16, false},
+    {0x7ffff7001010, 1024, true},
+    {0x7ffff7001ff0, 2047, true},
+    {0x7ffff7001ff0, 2048, true},
+    {0x7ffff7fffff0, 1ull << 20, true},
+    {0x7ffff7000010, (1ull << 31) - 1, true},
+    {0x7ffeffff0010, 1ull << 31, true},
+    {0x7ffeffff0010, (1ull << 40) + 12345, true},
+    {0x7fffffffe000, 4096, true},
+    {0xfffffffff010, 100, true},
+    {16, 24, true},
+};
+
+START_TEST(a_block_of_any_size_is_read_back_to_the_byte)
+{
+	struct wire_fixture f;
+
+	wire_fixture_init(&f, 4096);
+	f.map.glibc = places[_i].glibc;
+	set(&f, places[_i].addr, places[_i].size, SEEP_NODE_MAX,
+	    SEEP_EPOCH_MAX);
+	assert_only(&f, places[_i].addr, places[_i].size, SEEP_NODE_MAX,
+	    SEEP_EPOCH_MAX);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(a_cleared_block_is_gone_and_says_what_it_was)
+{
+	struct wire_fixture f;
+	struct seep_entry old;
+
+	wire_fixture_init(&f, 4096);
+	f.map.glibc = places[_i].glibc;
+	set(&f, places[_i].addr, places[_i].size, 77, 5);
+	seep_map_clear(&f.map, &f.cache, places[_i].addr, &old);
+	ck_assert_ptr_nonnull((void *)old.place);
+	ck_assert_uint_eq(old.size_bytes, places[_i].size);
+	ck_assert_uint_eq(seep_word_node(old.word), 77);
+	ck_assert_uint_eq(seep_word_epoch(old.word), 5);
+	ck_assert_uint_eq(read_all(&f).nr, 0);
+
+	seep_map_clear(&f.map, &f.cache, places[_i].addr, &old);
+	ck_assert_ptr_null((void *)old.place);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(a_restored_block_is_as_if_never_cleared)
+{
+	struct wire_fixture f;
+	struct seep_entry old;
+
+	wire_fixture_init(&f, 4096);
+	f.map.glibc = places[_i].glibc;
+	set(&f, places[_i].addr, places[_i].size, 3, 4);
+	seep_map_clear(&f.map, &f.cache, places[_i].addr, &old);
+	seep_map_restore(&old);
+	assert_only(&f, places[_i].addr, places[_i].size, 3, 4);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(a_free_of_a_neighbour_in_the_granule_finds_nothing)
+{
+	struct wire_fixture f;
+	struct seep_entry old;
+
+	wire_fixture_init(&f, 4096);
+	set(&f, 0x1000010, 24, 9, 0);
+	set(&f, 0x2000010, 5000, 9, 0);
+	seep_map_clear(&f.map, &f.cache, 0x1000000, &old);
+	ck_assert_ptr_null((void *)old.place);
+	seep_map_clear(&f.map, &f.cache, 0x2000020, &old);
+	ck_assert_ptr_null((void *)old.place);
+	ck_assert_uint_eq(read_all(&f).nr, 2);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(blocks_eight_apart_do_not_share_a_place_elsewhere_than_glibc)
+{
+	struct wire_fixture f;
+
+	wire_fixture_init(&f, 4096);
+	f.map.glibc = false;
+	for (unsigned i = 0; i < 32; i++)
+		set(&f, 0x5000000 + i * 8, 1 + i % 8, i + 1, 0);
+	ck_assert_uint_eq(read_all(&f).nr, 32);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(a_missed_free_is_told)
+{
+	struct wire_fixture f;
+	struct seep_entry old;
+	enum seep_drop cause;
+
+	wire_fixture_init(&f, 4096);
+	set(&f, 0x1000010, 24, 9, 0);
+	ck_assert(
+	    seep_map_set(&f.map, &f.cache, 0x1000010, 30, 10, 0, &old, &cause));
+	ck_assert_ptr_nonnull((void *)old.place);
+	ck_assert_uint_eq(old.size_bytes, 24);
+	assert_only(&f, 0x1000010, 30, 10, 0);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(addresses_that_do_not_fit_are_refused)
+{
+	static const uint64_t addr[] = {1ull << 48, 0x1001, 0x100c};
+	struct wire_fixture f;
+	struct seep_entry old;
+	enum seep_drop cause;
+
+	wire_fixture_init(&f, 4096);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert(!seep_map_set(
+		    &f.map, &f.cache, addr[i], 24, 1, 0, &old, &cause));
+		ck_assert_int_eq(cause, SEEP_DROP_ADDRESS);
+	}
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(a_full_segment_refuses_and_keeps_what_it_has)
+{
+	struct wire_fixture f;
+	enum seep_drop cause = SEEP_NR_DROPS;
+	struct seep_entry old;
+	uint64_t n = 0;
+
+	wire_fixture_init(&f, 64);
+	while (seep_map_set(
+	    &f.map, &f.cache, 0x1000000 + n * 16384, 24, 1, 0, &old, &cause))
+		n++;
+	ck_assert_int_eq(cause, SEEP_DROP_SEGMENT_FULL);
+	ck_assert_uint_gt(n, 10);
+	ck_assert_uint_lt(n, MAX_SEEN);
+	ck_assert_uint_eq(read_all(&f).nr, n);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(without_memory_a_block_is_refused_and_later_ones_work)
+{
+	struct wire_fixture f;
+	enum seep_drop cause;
+	struct seep_entry old;
+
+	wire_fixture_init(&f, 4096);
+	wire_fixture_backable = 1;
+	ck_assert(
+	    !seep_map_set(&f.map, &f.cache, 0x1000010, 24, 1, 0, &old, &cause));
+	ck_assert_int_eq(cause, SEEP_DROP_NO_MEMORY);
+	wire_fixture_backable = UINT64_MAX;
+	set(&f, 0x1000010, 24, 1, 0);
+	assert_only(&f, 0x1000010, 24, 1, 0);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(random_churn_equals_a_plain_list)
+{
+	enum { SLOTS = 60, SPACE = 4096 };
+	struct {
+		uint64_t addr, size;
+	} live[SLOTS] = {{0, 0}};
+	struct wire_fixture f;
+	struct seep_entry old;
+
+	wire_fixture_init(&f, 65536);
+	srand(1);
+	for (int i = 0; i < 200000; i++) {
+		unsigned k = (unsigned)rand() % SLOTS;
+
+		if (live[k].addr) {
+			seep_map_clear(&f.map, &f.cache, live[k].addr, &old);
+			ck_assert_ptr_nonnull((void *)old.place);
+			ck_assert_uint_eq(old.size_bytes, live[k].size);
+		}
+		/* Every slot has 4 MiB of its own: blocks never overlap. */
+		live[k].size = (uint64_t)rand() % (rand() % 4 ? 2000 : 2000000);
+		live[k].addr =
+		    ((uint64_t)(k + 1) << 22) + (uint64_t)(rand() % 1000) * 16;
+		set(&f, live[k].addr, live[k].size, k + 1, 0);
+	}
+	{
+		struct seen s = read_all(&f);
+		unsigned nr = 0;
+
+		for (unsigned k = 0; k < SLOTS; k++)
+			nr += live[k].addr != 0;
+		ck_assert_uint_eq(s.nr, nr);
+		for (unsigned i = 0; i < s.nr; i++) {
+			unsigned k = s.b[i].node - 1;
+
+			ck_assert_uint_eq(s.b[i].addr, live[k].addr);
+			ck_assert_uint_eq(s.b[i].size_bytes, live[k].size);
+		}
+	}
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("wire_map");
+	TCase *tc = tcase_create("map");
+	int nr = (int)(sizeof(places) / sizeof(places[0]));
+
+	tcase_add_loop_test(
+	    tc, a_block_of_any_size_is_read_back_to_the_byte, 0, nr);
+	tcase_add_loop_test(
+	    tc, a_cleared_block_is_gone_and_says_what_it_was, 0, nr);
+	tcase_add_loop_test(tc, a_restored_block_is_as_if_never_cleared, 0, nr);
+	tcase_add_test(tc, a_free_of_a_neighbour_in_the_granule_finds_nothing);
+	tcase_add_test(
+	    tc, blocks_eight_apart_do_not_share_a_place_elsewhere_than_glibc);
+	tcase_add_test(tc, a_missed_free_is_told);
+	tcase_add_test(tc, addresses_that_do_not_fit_are_refused);
+	tcase_add_test(tc, a_full_segment_refuses_and_keeps_what_it_has);
+	tcase_add_test(
+	    tc, without_memory_a_block_is_refused_and_later_ones_work);
+	tcase_add_test(tc, random_churn_equals_a_plain_list);
+	suite_add_tcase(s, tc);
+	return wire_fixture_main(s);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* test_wire_read.c - the reader trusts nothing in a segment */
+#include "tests/unit/wire_fixture.h"
+
+static int count(void *ctx, const struct seep_block *b)
+{
+	(void)b;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+static int count_counter(void *ctx, uint32_t node, const struct seep_totals *t)
+{
+	(void)node;
+	(void)t;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+static void fill(struct wire_fixture *f)
+{
+	struct seep_entry old;
+	enum seep_drop cause;
+
+	for (uint64_t i = 0; i < 2000; i++)
+		ck_assert(
+		    seep_map_set(&f->map, &f->cache, 0x7f0000000010 + i * 4096,
+			i % 3 ? i % 900 : i * 2, 1, 0, &old, &cause));
+}
+
+START_TEST(a_foreign_file_is_refused)
+{
+	struct wire_fixture f;
+
+	wire_fixture_init(&f, 64);
+	f.pool.head->magic++;
+	ck_assert_int_eq(seep_reader_init(&f.r, wire_fixture_read, &f, f.bytes),
+	    SEEP_READ_CORRUPT);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(another_version_is_named_as_such)
+{
+	struct wire_fixture f;
+
+	wire_fixture_init(&f, 64);
+	f.pool.head->version++;
+	ck_assert_int_eq(seep_reader_init(&f.r, wire_fixture_read, &f, f.bytes),
+	    SEEP_READ_VERSION);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(a_file_shorter_than_it_says_is_refused)
+{
+	struct wire_fixture f;
+
+	wire_fixture_init(&f, 64);
+	ck_assert_int_eq(
+	    seep_reader_init(&f.r, wire_fixture_read, &f, f.bytes - 1),
+	    SEEP_READ_CORRUPT);
+	ck_assert_int_eq(seep_reader_init(&f.r, wire_fixture_read, &f, 100),
+	    SEEP_READ_CORRUPT);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(a_directory_that_points_at_itself_ends_as_corrupt)
+{
+	struct wire_fixture f;
+	uint64_t blocks = 0;
+	uint32_t root;
+
+	wire_fixture_init(&f, 4096);
+	fill(&f);
+	root = f.pool.head->map_root[SEEP_TIER_SMALL];
+	for (unsigned i = 0; i < SEEP_PAGE / 4; i++)
+		((uint32_t *)seep_pool_page(&f.pool, root))[i] = root;
+	wire_fixture_open(&f);
+	ck_assert_int_eq(
+	    seep_read_blocks(&f.r, count, &blocks), SEEP_READ_CORRUPT);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(random_damage_never_crashes_or_loops)
+{
+	struct wire_fixture f;
+	uint64_t used;
+
+	srand((unsigned)_i);
+	wire_fixture_init(&f, 2048);
+	fill(&f);
+	used = f.pool.head->next_page * SEEP_PAGE;
+	for (int n = 0; n < 400; n++) {
+		uint64_t at = ((uint64_t)rand() << 16 ^ (uint64_t)rand()) %
+			      (n % 2 ? sizeof(struct seep_header) : used);
+
+		if (at > 40)
+			f.base[at] = (unsigned char)rand();
+	}
+	if (seep_reader_init(&f.r, wire_fixture_read, &f, f.bytes) ==
+	    SEEP_READ_OK) {
+		struct seep_module_rec rec;
+		struct seep_totals t;
+		struct seep_node nodes[16];
+		uint64_t n = 0;
+		uint32_t got;
+		char path[64];
+
+		if (seep_read_blocks(&f.r, count, &n) == SEEP_READ_OK)
+			ck_assert_uint_le(n, f.bytes / 8);
+		seep_read_totals(&f.r, &t);
+		seep_read_counters(&f.r, count_counter, &n);
+		for (uint32_t i = 0; i < 100; i++)
+			seep_read_module(&f.r, i, &rec, path, sizeof(path));
+		for (uint32_t i = 0; i < 1u << 28; i += 1u << 20)
+			seep_read_nodes(&f.r, i, nodes, 16, &got);
+	}
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(every_drop_has_a_name_and_a_meaning)
+{
+	for (unsigned i = 0; i < SEEP_NR_DROPS; i++) {
+		ck_assert_ptr_nonnull(seep_drop_name(i));
+		ck_assert_ptr_nonnull(seep_drop_meaning(i));
+	}
+	ck_assert_ptr_null(seep_drop_name(SEEP_NR_DROPS));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("wire_read");
+	TCase *tc = tcase_create("read");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_foreign_file_is_refused);
+	tcase_add_test(tc, another_version_is_named_as_such);
+	tcase_add_test(tc, a_file_shorter_than_it_says_is_refused);
+	tcase_add_test(tc, a_directory_that_points_at_itself_ends_as_corrupt);
+	tcase_add_loop_test(tc, random_damage_never_crashes_or_loops, 0, 40);
+	tcase_add_test(tc, every_drop_has_a_name_and_a_meaning);
+	suite_add_tcase(s, tc);
+	return wire_fixture_main(s);
+}
