@@ -17,20 +17,21 @@ all images (processes of the report) that they name.
 import argparse
 import json
 import os
+import re
 import sys
 
 ALLOCATORS = ("libseep", "libjemalloc", "libtcmalloc", "libmimalloc")
 FAMILY = {
     "malloc", "calloc", "realloc", "reallocarray", "memalign", "valloc",
     "pvalloc", "aligned_alloc", "posix_memalign", "mallocx", "rallocx",
-    "strdup", "strndup", "__strdup", "__strndup", "__libc_reallocarray",
-    "__GI___strdup", "__GI___libc_malloc",
+    "strdup", "strndup", "wcsdup",
 }
 
 
 def is_wrapper(frame):
     module = os.path.basename(frame.get("module") or "")
-    function = frame.get("function") or ""
+    # The C library's debug info has names like __GI___strdup.
+    function = re.sub("^(__GI_)?(__libc_|__)?", "", frame.get("function") or "")
     return (module.startswith(ALLOCATORS) or function in FAMILY
             or function.startswith("operator new"))
 
@@ -111,12 +112,10 @@ def main():
         own = [s for s in process["sites"] if s["class"] != "inherited"]
         totals = process["totals"]
         for site in own:
-            for frame in site["frames"]:
-                module = os.path.basename(frame.get("module") or "")
-                if module.startswith("libseep"):
-                    bad.append(f"{who}: the shim is in a stack: "
-                               f"{describe(site)}")
-                    break
+            # Deeper in, it may have been interrupted, or be fork's wrapper.
+            inner = site["frames"][0]["module"] if site["frames"] else None
+            if os.path.basename(inner or "").startswith("libseep"):
+                bad.append(f"{who}: a block of the shim: {describe(site)}")
         if args.no_totals:
             continue
         for field in ("live_blocks", "live_bytes"):
