@@ -59,7 +59,7 @@ struct collector {
 	struct seep_tracked *procs; /* newest first */
 	uint64_t next_serial;
 	uint32_t nr_hellos, nr_orphans;
-	bool is_open, has_session, accept_paused;
+	bool is_open, has_settings, has_session, accept_paused;
 	bool main_over, main_reported, done_sent, terminated, discarded;
 	bool has_main, has_exe;
 	int main_status;
@@ -183,6 +183,9 @@ static struct seep_error *put_settings(struct collector *c)
 	snprintf(text, sizeof(text), "%" PRIu64, c->trace.start_ns);
 	if (!err)
 		err = c->sink->set(c->sink->ctx, "start_mono_ns", text);
+	for (unsigned i = 0; !err && seep_drop_name(i); i++)
+		err = c->sink->put_drop_cause(c->sink->ctx, i,
+		    seep_drop_name(i), seep_drop_meaning(i));
 	return err;
 }
 
@@ -419,7 +422,7 @@ static struct seep_error *write_begin(struct collector *c, void *arg)
 	struct seep_tracked *t = arg;
 	struct seep_error *err = NULL;
 
-	if (!t->committed_id)
+	if (!c->has_settings)
 		err = put_settings(c);
 	if (!err)
 		err = c->sink->put_process(c->sink->ctx, &t->p);
@@ -561,7 +564,8 @@ static struct seep_error *begin_process(struct collector *c,
 	tell_session(c, SEEP_SESSION_HELLO, t);
 	seep_tracked_poll(t, &c->trace);
 	t->changed = true;
-	write_all(c, write_begin, t);
+	if (write_all(c, write_begin, t))
+		c->has_settings = true;
 	announce(c, t);
 	c->last_arrival_ms = c->last_change_ms = c->now_ms;
 	c->next_poll_ms = c->now_ms;

@@ -21,9 +21,9 @@
 #include "analyzer/collect/protocol.h"
 
 /*
- * An entry, named after the pid, is text, so that shell scripts and the shim
- * can read it: "key value" lines in this order.
- *   seep 1 | socket NAME:TOKEN | collector PID | start TICKS | recording PATH
+ * An entry, named after the pid, is text: NAME:TOKEN in the first line, which
+ * is all that the shim of a new image reads, then "key value" lines:
+ *   seep 1 | collector PID | start TICKS | recording PATH
  * It is written under another name and renamed: never seen half-written.
  */
 #define ENTRY_MAX (PATH_MAX + 512)
@@ -117,7 +117,7 @@ struct seep_error *seep_control_announce(int folder_fd, uint32_t pid,
 	int len, fd;
 
 	len = snprintf(text, sizeof(text),
-	    "seep 1\nsocket %s\ncollector %d\nstart %llu\nrecording %s\n",
+	    "%s\nseep 1\ncollector %d\nstart %llu\nrecording %s\n",
 	    socket_and_token, (int)getpid(),
 	    (unsigned long long)seep_control_start_ticks(pid), recording);
 	if (len < 0 || (size_t)len >= sizeof(text))
@@ -142,18 +142,21 @@ struct seep_error *seep_control_announce(int folder_fd, uint32_t pid,
 	return NULL;
 }
 
-/* A line "key value" of the text; the value is copied, without its end. */
+/* A line "key value" of the text (key NULL: all of it is the value); the value
+ * is copied, without its end. */
 static bool take_line(char **at, const char *key, char *value, size_t size)
 {
-	size_t key_len = strlen(key);
+	size_t skip = key ? strlen(key) + 1 : 0;
 	char *end = strchr(*at, '\n');
 
-	if (!end || strncmp(*at, key, key_len) || (*at)[key_len] != ' ')
+	if (!end)
 		return false;
 	*end = '\0';
-	if (strlen(*at + key_len + 1) >= size)
+	if (key && (strncmp(*at, key, skip - 1) || (*at)[skip - 1] != ' '))
 		return false;
-	strcpy(value, *at + key_len + 1);
+	if (strlen(*at + skip) >= size)
+		return false;
+	strcpy(value, *at + skip);
 	*at = end + 1;
 	return true;
 }
@@ -178,9 +181,9 @@ static bool read_entry(int folder_fd, uint32_t pid, struct entry *ret)
 	text[n] = '\0';
 	memset(ret, 0, sizeof(*ret));
 	ret->pid = pid;
-	if (!take_line(&at, "seep", value, sizeof(value)) ||
+	if (!take_line(&at, NULL, ret->socket, sizeof(ret->socket)) ||
+	    !take_line(&at, "seep", value, sizeof(value)) ||
 	    strcmp(value, "1") ||
-	    !take_line(&at, "socket", ret->socket, sizeof(ret->socket)) ||
 	    !take_line(&at, "collector", value, sizeof(value)))
 		return false;
 	ret->collector_pid = (uint32_t)strtoul(value, NULL, 10);

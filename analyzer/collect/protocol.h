@@ -63,7 +63,6 @@ enum seep_session_type {
 	/* from run */
 	SEEP_SESSION_SETUP = 1, /* text: recording; socket; fd: listener */
 	SEEP_SESSION_ADOPT,	/* a process of the dead collector; fds */
-	SEEP_SESSION_START,	/* nothing more to adopt */
 	SEEP_SESSION_MAIN_OVER, /* the program ended with `status` */
 	SEEP_SESSION_DISCARD,	/* the program could not be started */
 	/* from the collector */

@@ -42,6 +42,8 @@ struct seep_sink {
 	/* *ret NULL: not there; the caller frees. */
 	struct seep_error *(*get)(void *ctx, const char *key, char **ret);
 
+	struct seep_error *(*put_drop_cause)(void *ctx, unsigned cause,
+	    const char *name, const char *meaning);
 	struct seep_error *(*put_process)(void *ctx, struct seep_process *p);
 	/* Those of a recording that is continued. Caller deinits and frees. */
 	struct seep_error *(*processes)(

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.c - the collector's sink: a recording, and names at its end
+ *
+ * Debug information can be large and damaged: names are resolved in a child,
+ * which may take its time or crash without harm to the recording, and whose
+ * memory is gone afterwards. The parent's handle is closed meanwhile, because
+ * SQLite's may not be carried across fork.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "analyzer/cmd/names.h"
+#include "analyzer/cmd/record.h"
+#include "analyzer/collect/control.h"
+#include "analyzer/collect/proc.h"
+#include "analyzer/store/store.h"
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0"
+#endif
+
+#define MAX_MODULE_FDS	512
+#define NAMES_S		60
+#define NAMES_TIMEOUT_S 75
+
+struct module_fd {
+	int64_t module;
+	int fd;
+};
+
+struct process_pid {
+	int64_t process;
+	uint32_t pid;
+};
+
+struct seep_record {
+	struct seep_sink sink;
+	struct seep_store *st;
+	char *path; /* absolute; NULL: not known yet */
+	char *wanted;
+	struct module_fd fds[MAX_MODULE_FDS];
+	size_t nr_fds;
+	struct process_pid last; /* of put_process: for the sites that follow */
+	struct seep_names_site *sites; /* hash by site; site 0: free */
+	size_t sites_log, nr_sites;
+};
+
+static struct seep_record *of(void *ctx)
+{
+	return ctx;
+}
+
+/* ---- sites that names are wanted for ----------------------------------- */
+
+static struct seep_names_site *site_find(
+    struct seep_names_site *table, size_t log, int64_t site)
+{
+	size_t mask = ((size_t)1 << log) - 1;
+	size_t i = (uint64_t)site * 0x9e3779b97f4a7c15ull >> 20 & mask;
+
+	while (table[i].site && table[i].site != site)
+		i = (i + 1) & mask;
+	return &table[i];
+}
+
+static bool sites_grow(struct seep_record *rec)
+{
+	size_t log = rec->sites ? rec->sites_log + 1 : 10;
+	struct seep_names_site *table = calloc((size_t)1 << log, sizeof(*table));
+
+	if (!table)
+		return false;
+	for (size_t i = 0; rec->sites && i < (size_t)1 << rec->sites_log; i++)
+		if (rec->sites[i].site)
+			*site_find(table, log, rec->sites[i].site) =
+			    rec->sites[i];
+	free(rec->sites);
+	rec->sites = table;
+	rec->sites_log = log;
+	return true;
+}
+
+static void want_names(struct seep_record *rec, int64_t site, uint32_t pid)
+{
+	struct seep_names_site *s;
+
+	if (!rec->sites || rec->nr_sites >= ((size_t)3 << rec->sites_log) / 4)
+		if (!sites_grow(rec))
+			return; /* the report resolves it then */
+	s = site_find(rec->sites, rec->sites_log, site);
+	if (s->site)
+		return;
+	s->site = site;
+	s->pid = pid;
+	rec->nr_sites++;
+}
+
+/* ---- the sink ---------------------------------------------------------- */
+
+char *seep_record_absolute(const char *path)
+{
+	char cwd[PATH_MAX], *ret;
+
+	if (path[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return strdup(path);
+	if (asprintf(&ret, "%s/%s", cwd[1] ? cwd : "", path) < 0)
+		return NULL;
+	return ret;
+}
+
+static struct seep_error *create_at(struct seep_record *rec, const char *path)
+{
+	struct seep_error *err;
+	char *absolute = seep_record_absolute(path);
+
+	if (!absolute)
+		return seep_error_errno(ENOMEM, "recording");
+	err = seep_store_create(absolute, &rec->st);
+	if (!err)
+		err = seep_store_set(rec->st, "seep_version", PACKAGE_VERSION);
+	if (err) {
+		free(absolute);
+		return err;
+	}
+	free(rec->path);
+	rec->path = absolute;
+	return NULL;
+}
+
+static struct seep_error *create_in_runtime(
+    struct seep_record *rec, const char *name)
+{
+	char folder[PATH_MAX], path[2 * PATH_MAX];
+	struct seep_error *err;
+	int fd = -1;
+
+	err = seep_control_folder(folder, sizeof(folder), &fd);
+	if (err)
+		return err;
+	close(fd);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return create_at(rec, path);
+}
+
+static struct seep_error *sink_open(void *ctx, uint32_t pid, const char *exe)
+{
+	struct seep_record *rec = of(ctx);
+	const char *base = exe ? strrchr(exe, '/') : NULL;
+	struct seep_error *err;
+	char name[NAME_MAX + 1];
+
+	if (rec->st)
+		return NULL;
+	snprintf(name, sizeof(name), "%.200s.%u.seep",
+	    base && base[1] ? base + 1 : "process", pid);
+	err = create_at(rec, rec->wanted ? rec->wanted : name);
+	if (err) {
+		/* Somewhere is better than nowhere: `seep ps` says where. */
+		seep_error_destroy(err);
+		err = create_in_runtime(rec, name);
+	}
+	/* Its folder may be unmounted from now on. */
+	if (!err && chdir("/") < 0)
+		err = NULL;
+	return err;
+}
+
+static const char *sink_path(void *ctx)
+{
+	return of(ctx)->path ? of(ctx)->path : "";
+}
+
+static struct seep_error *sink_begin(void *ctx)
+{
+	return seep_store_begin(of(ctx)->st);
+}
+
+static struct seep_error *sink_commit(void *ctx)
+{
+	return seep_store_commit(of(ctx)->st);
+}
+
+static void sink_rollback(void *ctx)
+{
+	seep_store_rollback(of(ctx)->st);
+}
+
+static struct seep_error *sink_set(
+    void *ctx, const char *key, const char *value)
+{
+	return seep_store_set(of(ctx)->st, key, value);
+}
+
+static struct seep_error *sink_get(void *ctx, const char *key, char **ret)
+{
+	return seep_store_get(of(ctx)->st, key, ret);
+}
+
+static struct seep_error *sink_put_drop_cause(
+    void *ctx, unsigned cause, const char *name, const char *meaning)
+{
+	return seep_store_put_drop_cause(of(ctx)->st, cause, name, meaning);
+}
+
+static struct seep_error *sink_put_process(void *ctx, struct seep_process *p)
+{
+	struct seep_error *err = seep_store_put_process(of(ctx)->st, p);
+
+	if (!err)
+		of(ctx)->last = (struct process_pid){p->id, p->pid};
+	return err;
+}
+
+static struct seep_error *sink_processes(
+    void *ctx, struct seep_process **ret, size_t *nr)
+{
+	return seep_store_processes(of(ctx)->st, ret, nr);
+}
+
+static struct seep_error *sink_snapshots(
+    void *ctx, int64_t process_id, struct seep_snapshot **ret, size_t *nr)
+{
+	return seep_store_snapshots(of(ctx)->st, process_id, ret, nr);
+}
+
+static int module_fd(void *ctx, int64_t module)
+{
+	struct seep_record *rec = of(ctx);
+
+	for (size_t i = 0; i < rec->nr_fds; i++)
+		if (rec->fds[i].module == module)
+			return rec->fds[i].fd;
+	return -1;
+}
+
+static struct seep_error *sink_put_module(void *ctx, const char *path,
+    const char *build_id, int fd, int64_t *id)
+{
+	struct seep_record *rec = of(ctx);
+	struct seep_error *err =
+	    seep_store_put_module(rec->st, path, build_id, id);
+
+	if (fd < 0)
+		return err;
+	if (err || rec->nr_fds == MAX_MODULE_FDS || module_fd(rec, *id) >= 0)
+		close(fd);
+	else
+		rec->fds[rec->nr_fds++] = (struct module_fd){*id, fd};
+	return err;
+}
+
+static struct seep_error *sink_put_node(void *ctx, int64_t parent, int kind,
+    int64_t module, uint64_t offset, bool exact, int64_t *id)
+{
+	return seep_store_put_node(
+	    of(ctx)->st, parent, kind, module, offset, exact, id);
+}
+
+static struct seep_error *sink_put_snapshot(void *ctx, struct seep_snapshot *s,
+    const struct seep_site_row *rows, size_t nr_rows)
+{
+	struct seep_record *rec = of(ctx);
+	struct seep_error *err =
+	    seep_store_put_snapshot(rec->st, s, rows, nr_rows);
+	uint32_t pid =
+	    rec->last.process == s->process_id ? rec->last.pid : 0;
+
+	for (size_t i = 0; !err && i < nr_rows; i++)
+		if (rows[i].counts.live_bytes)
+			want_names(rec, rows[i].site, pid);
+	return err;
+}
+
+static struct seep_error *sink_put_survivors(void *ctx, int64_t process_id,
+    const struct seep_survivor_row *rows, size_t nr_rows)
+{
+	return seep_store_put_survivors(
+	    of(ctx)->st, process_id, rows, nr_rows);
+}
+
+static struct seep_error *sink_thin(void *ctx, uint64_t now_ms)
+{
+	return seep_store_thin(of(ctx)->st, now_ms);
+}
+
+static struct seep_error *sink_put_event(void *ctx, int64_t process_id,
+    uint64_t at_ms, const char *kind, const char *text)
+{
+	return seep_store_put_event(
+	    of(ctx)->st, process_id, at_ms, kind, text);
+}
+
+static struct seep_error *sink_put_baseline(
+    void *ctx, int64_t process_id, uint32_t uid, int64_t snapshot)
+{
+	return seep_store_put_baseline(
+	    of(ctx)->st, process_id, uid, snapshot);
+}
+
+static struct seep_error *sink_get_baseline(
+    void *ctx, int64_t process_id, uint32_t uid, int64_t *snapshot)
+{
+	return seep_store_get_baseline(
+	    of(ctx)->st, process_id, uid, snapshot);
+}
+
+/* ---- the end ----------------------------------------------------------- */
+
+static _Noreturn void name_sites(struct seep_record *rec)
+{
+	struct seep_store *st = NULL;
+	struct seep_error *err = seep_store_append(rec->path, &st);
+	size_t nr = 0;
+
+	/* The table, packed. */
+	for (size_t i = 0; i < (size_t)1 << rec->sites_log; i++)
+		if (rec->sites[i].site)
+			rec->sites[nr++] = rec->sites[i];
+	if (!err)
+		err = seep_names_resolve(
+		    st, rec->sites, nr, module_fd, rec, NAMES_S);
+	seep_store_destroy(st);
+	_exit(err != NULL);
+}
+
+static void wait_for(pid_t pid)
+{
+	int pidfd = seep_proc_pidfd((uint32_t)pid);
+	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
+
+	if (pidfd >= 0 && poll(&pfd, 1, NAMES_TIMEOUT_S * 1000) == 0)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (pidfd >= 0)
+		close(pidfd);
+}
+
+static struct seep_error *sink_finish(void *ctx, bool quick)
+{
+	struct seep_record *rec = of(ctx);
+	struct seep_store *st = rec->st;
+	struct seep_error *err;
+	pid_t pid;
+
+	if (!st)
+		return NULL;
+	rec->st = NULL;
+	if (quick || !rec->nr_sites)
+		return seep_store_finish(st);
+	seep_store_destroy(st);
+	pid = fork();
+	if (pid == 0)
+		name_sites(rec);
+	if (pid > 0)
+		wait_for(pid);
+	err = seep_store_append(rec->path, &st);
+	return err ? err : seep_store_finish(st);
+}
+
+static void sink_discard(void *ctx)
+{
+	struct seep_record *rec = of(ctx);
+	char side[PATH_MAX + 8];
+
+	if (!rec->path)
+		return;
+	seep_store_destroy(rec->st);
+	rec->st = NULL;
+	unlink(rec->path);
+	snprintf(side, sizeof(side), "%s-wal", rec->path);
+	unlink(side);
+	snprintf(side, sizeof(side), "%s-shm", rec->path);
+	unlink(side);
+}
+
+/* ---- making one -------------------------------------------------------- */
+
+static struct seep_record *make(void)
+{
+	struct seep_record *rec = calloc(1, sizeof(*rec));
+
+	if (rec)
+		rec->sink = (struct seep_sink){.ctx = rec,
+		    .open = sink_open,
+		    .path = sink_path,
+		    .finish = sink_finish,
+		    .discard = sink_discard,
+		    .begin = sink_begin,
+		    .commit = sink_commit,
+		    .rollback = sink_rollback,
+		    .set = sink_set,
+		    .get = sink_get,
+		    .put_drop_cause = sink_put_drop_cause,
+		    .put_process = sink_put_process,
+		    .processes = sink_processes,
+		    .snapshots = sink_snapshots,
+		    .put_module = sink_put_module,
+		    .put_node = sink_put_node,
+		    .put_snapshot = sink_put_snapshot,
+		    .put_survivors = sink_put_survivors,
+		    .thin = sink_thin,
+		    .put_event = sink_put_event,
+		    .put_baseline = sink_put_baseline,
+		    .get_baseline = sink_get_baseline};
+	return rec;
+}
+
+struct seep_error *seep_record_create(
+    const char *path, bool append, struct seep_record **ret)
+{
+	struct seep_record *rec = make();
+	struct seep_error *err;
+
+	if (!rec)
+		return seep_error_errno(ENOMEM, "recording");
+	if (append) {
+		rec->path = seep_record_absolute(path);
+		err = rec->path
+		    ? seep_store_append(rec->path, &rec->st)
+		    : seep_error_errno(ENOMEM, "recording");
+	} else {
+		err = create_at(rec, path);
+	}
+	if (err) {
+		seep_record_destroy(rec);
+		return err;
+	}
+	*ret = rec;
+	return NULL;
+}
+
+struct seep_error *seep_record_create_later(
+    const char *wanted, struct seep_record **ret)
+{
+	struct seep_record *rec = make();
+
+	if (rec && wanted && *wanted)
+		rec->wanted = seep_record_absolute(wanted);
+	if (!rec || (wanted && *wanted && !rec->wanted)) {
+		seep_record_destroy(rec);
+		return seep_error_errno(ENOMEM, "recording");
+	}
+	*ret = rec;
+	return NULL;
+}
+
+void seep_record_destroy(struct seep_record *rec)
+{
+	if (!rec)
+		return;
+	seep_store_destroy(rec->st);
+	for (size_t i = 0; i < rec->nr_fds; i++)
+		close(rec->fds[i].fd);
+	free(rec->sites);
+	free(rec->wanted);
+	free(rec->path);
+	free(rec);
+}
+
+const struct seep_sink *seep_record_sink(struct seep_record *rec)
+{
+	return &rec->sink;
+}
