@@ -51,6 +51,7 @@ struct seep_record {
 	struct seep_store *st;
 	char *path; /* absolute; NULL: not known yet */
 	char *wanted;
+	int hold; /* the recording, while SQLite does not have it open */
 	struct module_fd fds[MAX_MODULE_FDS];
 	size_t nr_fds;
 	struct process_pid last; /* of put_process: for the sites that follow */
@@ -361,6 +362,9 @@ static struct seep_error *sink_finish(void *ctx, bool quick)
 	rec->st = NULL;
 	if (quick || !rec->nr_sites)
 		return seep_store_finish(st);
+	/* Who waits for the end of a recording sees that it is in use. Closed
+	 * after SQLite has: closing any descriptor drops all its locks. */
+	rec->hold = open(rec->path, O_RDONLY | O_CLOEXEC);
 	seep_store_destroy(st);
 	pid = fork();
 	if (pid == 0)
@@ -393,7 +397,8 @@ static struct seep_record *make(void)
 {
 	struct seep_record *rec = calloc(1, sizeof(*rec));
 
-	if (rec)
+	if (rec) {
+		rec->hold = -1;
 		rec->sink = (struct seep_sink){.ctx = rec,
 		    .open = sink_open,
 		    .path = sink_path,
@@ -416,6 +421,7 @@ static struct seep_record *make(void)
 		    .put_event = sink_put_event,
 		    .put_baseline = sink_put_baseline,
 		    .get_baseline = sink_get_baseline};
+	}
 	return rec;
 }
 
@@ -465,6 +471,8 @@ void seep_record_destroy(struct seep_record *rec)
 	seep_store_destroy(rec->st);
 	for (size_t i = 0; i < rec->nr_fds; i++)
 		close(rec->fds[i].fd);
+	if (rec->hold >= 0)
+		close(rec->hold);
 	free(rec->sites);
 	free(rec->wanted);
 	free(rec->path);

@@ -506,6 +506,10 @@ static void find_row(struct collector *c, struct seep_tracked *t)
 		t->p.inherited_bytes = o->inherited_bytes;
 		t->p.peak_live_bytes = o->peak_live_bytes;
 		t->p.peak_ms = o->peak_ms;
+		if (!t->p.rss_bytes)
+			t->p.rss_bytes = o->rss_bytes;
+		t->p.uss_bytes = o->uss_bytes;
+		t->p.pss_bytes = o->pss_bytes;
 	}
 }
 

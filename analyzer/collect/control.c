@@ -31,6 +31,7 @@
 /* Snapshots of big programs take a while; a status does not. */
 #define STATUS_DEADLINE_MS  1000
 #define REQUEST_DEADLINE_MS 15000
+#define LOOK_MS		    300 /* at the state of a silent collector */
 
 struct entry {
 	uint32_t pid;
@@ -255,14 +256,20 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* "the collector is stopped", where the kernel says so. */
+static bool is_stopped(uint32_t pid)
+{
+	struct seep_proc_stat st;
+
+	return seep_proc_stat(pid, &st) && (st.state == 'T' || st.state == 't');
+}
+
 static const char *collector_state(uint32_t pid)
 {
 	struct seep_proc_stat st;
 
 	if (!seep_proc_stat(pid, &st) || st.state == 'Z')
 		return "is gone";
-	if (st.state == 'T' || st.state == 't')
+	if (is_stopped(pid))
 		return "is stopped (kill -CONT lets it go on)";
 	return "does not answer";
 }
@@ -323,7 +330,10 @@ static struct seep_error *ask(const struct entry *e,
 
 		if (now >= end)
 			return no_answer(e);
-		r = poll(&pfd, 1, (int)(end - now));
+		r = poll(&pfd, 1,
+		    end - now < LOOK_MS ? (int)(end - now) : LOOK_MS);
+		if (r == 0 && is_stopped(e->collector_pid))
+			return no_answer(e);
 		if (r < 0 && errno != EINTR)
 			return seep_error_errno(errno, "poll");
 		if (r > 0)
