@@ -139,7 +139,8 @@ def main():
     work = args.keep or tempfile.mkdtemp(prefix="seep-valgrind.")
     os.makedirs(work, exist_ok=True)
 
-    env = {"PATH": "/usr/bin:/bin", "HOME": work, "LANG": "C.UTF-8",
+    env = {"PATH": "/usr/bin:/bin", "HOME": work, "PWD": os.getcwd(),
+           "OLDPWD": work, "LANG": "C.UTF-8",
            "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PERL_HASH_SEED": "0"}
     env.update(item.split("=", 1) for item in args.env)
     xml = os.path.join(work, "valgrind.xml")
