@@ -51,14 +51,17 @@ static __attribute__((constructor)) void begin(void)
 
 /* ---- fork -------------------------------------------------------------- */
 
-static pid_t after_fork(pid_t pid)
+static pid_t after_fork(pid_t pid, void **frame)
 {
 	if (pid == 0)
 		seep_session_start();
-	else if (pid > 0 && seep_session.filtered)
+	if (pid <= 0 || !seep_session_is_ours())
+		return pid;
+	if (seep_session.filtered)
 		seep_session_drop(SEEP_DROP_CHILD_UNTRACED);
-	else if (pid > 0 && seep_session_is_ours())
+	else
 		atomic_fetch_add(&seep_session.head->children, 1);
+	seep_record_event(SEEP_EVENT_FORK, (uint64_t)pid, NULL, frame);
 	return pid;
 }
 
@@ -70,7 +73,7 @@ static pid_t after_fork(pid_t pid)
 		void *fn;                                                      \
                                                                                \
 		seep_later_get(&l, &fn);                                       \
-		return after_fork(((pid_t(*)(void))fn)());                     \
+		return after_fork(((pid_t(*)(void))fn)(), SEEP_FRAME);         \
 	}
 
 FORK_LIKE(fork)
@@ -87,7 +90,7 @@ SEEP_EXPORT pid_t _Fork(void)
 		errno = ENOSYS;
 		return -1;
 	}
-	return after_fork(((pid_t(*)(void))fn)());
+	return after_fork(((pid_t(*)(void))fn)(), SEEP_FRAME);
 }
 
 /* The parent ends inside: count the child first. */
@@ -252,7 +255,7 @@ static const char *path_list(char *const *env)
 /* ---- exec -------------------------------------------------------------- */
 
 /* In a vfork child the segment is its parent's: it counts as one more child. */
-static bool exec_begins(void)
+static bool exec_begins(const char *path, void **frame)
 {
 	if (!seep_session.head)
 		return false;
@@ -260,6 +263,7 @@ static bool exec_begins(void)
 		atomic_fetch_add(&seep_session.head->children, 1);
 		return false;
 	}
+	seep_record_event(SEEP_EVENT_EXEC, 0, path, frame);
 	atomic_store(&seep_session.head->state, SEEP_STATE_EXEC);
 	return true;
 }
@@ -277,7 +281,7 @@ static int do_execve(
 {
 	static struct seep_later l = {"execve", NULL, 0};
 	SEEP_WITH_ENV(env, given, suits)
-	bool ours = exec_begins();
+	bool ours = exec_begins(path, SEEP_FRAME);
 	void *fn;
 	int ret;
 
@@ -304,7 +308,7 @@ static int do_execvpe(const char *name, char *const *argv, char *const *given)
 	static struct seep_later l = {"execvpe", NULL, 0};
 	SEEP_WITH_ENV(env, given,
 	    seep_suits_name(name, path_list((char *const *)environ)))
-	bool ours = exec_begins();
+	bool ours = exec_begins(name, SEEP_FRAME);
 	void *fn;
 	int ret;
 
@@ -374,7 +378,7 @@ SEEP_EXPORT int fexecve(int fd, char *const argv[], char *const given[])
 {
 	static struct seep_later l = {"fexecve", NULL, 0};
 	SEEP_WITH_ENV(env, given, seep_suits_fd(fd))
-	bool ours = exec_begins();
+	bool ours = exec_begins(NULL, SEEP_FRAME);
 	void *fn;
 	int ret;
 
@@ -401,7 +405,9 @@ static int do_spawn(struct seep_later *l, bool suits, pid_t *pid,
 	seep_later_get(l, &fn);
 	ret = ((spawn_fn *)fn)(pid, path, actions, attr, argv, env);
 	if (!ret && seep_session_is_ours()) {
-		if (suits)
+		seep_record_event(SEEP_EVENT_SPAWN, pid ? (uint64_t)*pid : 0,
+		    path, SEEP_FRAME);
+		if (suits && !seep_session.filtered)
 			atomic_fetch_add(&seep_session.head->children, 1);
 		else
 			seep_session_drop(SEEP_DROP_CHILD_UNTRACED);
@@ -433,6 +439,14 @@ SEEP_EXPORT int posix_spawnp(pid_t *pid, const char *name,
 
 /* ---- seccomp ----------------------------------------------------------- */
 
+static void filter_begins(void **frame)
+{
+	if (seep_session.filtered || !seep_session_is_ours())
+		return;
+	seep_record_event(SEEP_EVENT_FILTER, 0, NULL, frame);
+	seep_session_filter();
+}
+
 /* Both ways into a filter that programs have: prctl() and the raw call. */
 SEEP_EXPORT int prctl(int op, ...)
 {
@@ -444,7 +458,7 @@ SEEP_EXPORT int prctl(int op, ...)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
 	if (op == PR_SET_SECCOMP)
-		seep_session_filter();
+		filter_begins(SEEP_FRAME);
 	ret = seep_sys(SYS_prctl, op, a[0], a[1], a[2], a[3]);
 	if (ret < 0) {
 		errno = (int)-ret;
@@ -463,7 +477,7 @@ SEEP_EXPORT long syscall(long nr, ...)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
 	if (nr == SYS_seccomp && a[0] <= SECCOMP_SET_MODE_FILTER)
-		seep_session_filter();
+		filter_begins(SEEP_FRAME);
 	ret = seep_sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	if (ret < 0 && ret > -4096) {
 		errno = (int)-ret;
@@ -483,6 +497,7 @@ SEEP_EXPORT int dlclose(void *handle)
 	seep_later_get(&l, &fn);
 	if (!fn)
 		return -1;
+	seep_record_event(SEEP_EVENT_UNLOAD, 0, NULL, SEEP_FRAME);
 	seep_frames_unload_begin();
 	ret = ((int (*)(void *))fn)(handle);
 	seep_frames_unload_end();

@@ -15,6 +15,7 @@
 #include "preload/record.h"
 #include "preload/session.h"
 #include "preload/sys.h"
+#include "wire/ring.h"
 
 struct thread {
 	void *guard; /* frame of the operation under way, or NULL */
@@ -595,4 +596,46 @@ void seep_record_realloc_undo(const struct seep_realloc *r, void **frame)
 	add(&t->slot->free_bytes, -r->old.size_bytes);
 	t->last_free = NULL;
 	leave(t);
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+static struct seep_ring *ring_of(struct thread *t)
+{
+	uint64_t page =
+	    atomic_load_explicit(&t->slot->ring_page, memory_order_relaxed);
+	enum seep_drop cause;
+
+	if (!page) {
+		page = seep_pool_alloc(&seep_session.pool, 1, &cause);
+		if (!page)
+			return NULL;
+		/* release: a zeroed page is an empty ring. */
+		atomic_store_explicit(
+		    &t->slot->ring_page, page, memory_order_release);
+	}
+	return seep_pool_page(&seep_session.pool, (uint32_t)page);
+}
+
+void seep_record_event(
+    enum seep_event_kind kind, uint64_t value, const char *text, void **frame)
+{
+	struct seep_event e = {.kind = kind, .value = value};
+	struct seep_ring *ring;
+	struct thread *t;
+
+	switch (enter(&t, frame)) {
+	case WAY_OFF:
+		return;
+	case WAY_NESTED:
+		seep_session_drop(SEEP_DROP_RING_FULL);
+		return;
+	case WAY_THREAD:
+		ring = ring_of(t);
+		e.at_ns = seep_session.filtered ? 0 : seep_sys_now_ns();
+		e.text_len = text ? (uint32_t)strlen(text) : 0;
+		if (!ring || !seep_ring_put(ring, &e, text ? text : ""))
+			seep_session_drop(SEEP_DROP_RING_FULL);
+		leave(t);
+	}
 }

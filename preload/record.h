@@ -34,6 +34,11 @@ void seep_record_realloc_begin(struct seep_realloc *r, void *p, void **frame);
 /* The call failed and p is still alive. */
 void seep_record_realloc_undo(const struct seep_realloc *r, void **frame);
 
+/* Tells the collector of an event of this thread (wire/ring.h); text: NULL or a
+ * NUL-terminated text. Lost and counted where the ring is full. */
+void seep_record_event(
+    enum seep_event_kind kind, uint64_t value, const char *text, void **frame);
+
 /* A new segment: forget every thread (session.c, before the gate opens). */
 void seep_record_reset(void);
 

@@ -235,6 +235,17 @@ struct seep_thread_slot {
 #define SEEP_SLOTS_PER_DIR   1024u /* one page of slot page numbers */
 #define SEEP_NR_SLOT_DIRS    64u
 
+/* ---- events ------------------------------------------------------------ */
+
+/* What a thread's ring (ring.h) tells. */
+enum seep_event_kind {
+	SEEP_EVENT_FORK = 1, /* value: the child's pid */
+	SEEP_EVENT_EXEC,     /* text: the path; the image may follow or fail */
+	SEEP_EVENT_SPAWN,    /* value: the child's pid; text: the path */
+	SEEP_EVENT_UNLOAD,   /* dlclose() was called */
+	SEEP_EVENT_FILTER,   /* a seccomp filter was installed */
+};
+
 /* ---- drops ------------------------------------------------------------- */
 
 /* What could not be recorded, by cause. Names: seep_drop_name(). */

@@ -395,6 +395,51 @@ enum seep_read_status seep_read_counters(
 	return each_slot(r, slot_counters, &a);
 }
 
+/* ---- rings ------------------------------------------------------------- */
+
+struct rings_arg {
+	seep_ring_fn *fn;
+	void *ctx;
+};
+
+static enum seep_read_status slot_ring(
+    struct seep_reader *r, const struct seep_thread_slot *s, void *arg)
+{
+	struct rings_arg *a = arg;
+
+	if (!s->ring_page)
+		return SEEP_READ_OK;
+	if (s->ring_page >= r->file_bytes / SEEP_PAGE)
+		return SEEP_READ_CORRUPT;
+	return a->fn(a->ctx, s->tid, s->ring_page) ? SEEP_READ_STOP
+						   : SEEP_READ_OK;
+}
+
+enum seep_read_status seep_read_rings(
+    struct seep_reader *r, seep_ring_fn *fn, void *ctx)
+{
+	struct rings_arg a = {.fn = fn, .ctx = ctx};
+
+	return each_slot(r, slot_ring, &a);
+}
+
+const char *seep_event_name(uint32_t kind)
+{
+	switch (kind) {
+	case SEEP_EVENT_FORK:
+		return "fork";
+	case SEEP_EVENT_EXEC:
+		return "exec";
+	case SEEP_EVENT_SPAWN:
+		return "spawn";
+	case SEEP_EVENT_UNLOAD:
+		return "unload";
+	case SEEP_EVENT_FILTER:
+		return "filter";
+	}
+	return NULL;
+}
+
 /* ---- drops ------------------------------------------------------------- */
 
 static const struct {

@@ -84,6 +84,15 @@ typedef int seep_counter_fn(
 enum seep_read_status seep_read_counters(
     struct seep_reader *r, seep_counter_fn *fn, void *ctx);
 
+/* Page numbers of the threads' rings (ring.h), which fn gets one by one, with
+ * the thread's tid. Nonzero stops. */
+typedef int seep_ring_fn(void *ctx, uint32_t tid, uint64_t page);
+enum seep_read_status seep_read_rings(
+    struct seep_reader *r, seep_ring_fn *fn, void *ctx);
+
+/* "fork", "exec", ...; NULL for a kind that is not known. */
+const char *seep_event_name(uint32_t kind);
+
 /* The name of a drop cause in reports: "segment_full"; NULL past the last. */
 const char *seep_drop_name(unsigned drop);
 
