@@ -72,7 +72,7 @@ void seep_rows_deinit(struct seep_rows *r)
 {
 	free(r->survivors);
 	free(r->counts);
-	*r = (struct seep_rows){ 0 };
+	*r = (struct seep_rows){0};
 }
 
 static struct seep_error *check_site(const struct seep_query *q, int64_t site)
@@ -88,9 +88,9 @@ struct seep_error *seep_rows_load(
 {
 	struct seep_error *err;
 
-	*r = (struct seep_rows){ 0 };
-	err = seep_store_survivors(
-	    q->st, p->id, &r->survivors, &r->nr_survivors);
+	*r = (struct seep_rows){0};
+	err =
+	    seep_store_survivors(q->st, p->id, &r->survivors, &r->nr_survivors);
 	if (!err)
 		err = seep_store_site_rows(
 		    q->st, p->id, INT64_MAX, &r->counts, &r->nr_counts);
@@ -120,11 +120,11 @@ void seep_rows_want(struct seep_query *q, struct seep_rows *r)
 	size_t top = q->opt.resolve_top;
 
 	if (r->nr_counts)
-		qsort(r->counts, r->nr_counts, sizeof(*r->counts),
-		    by_live_bytes);
+		qsort(
+		    r->counts, r->nr_counts, sizeof(*r->counts), by_live_bytes);
 	for (size_t i = 0; i < r->nr_counts && i < top; i++)
-		seep_tree_want(&q->tree, (uint32_t)r->counts[i].site,
-		    q->opt.debuginfod);
+		seep_tree_want(
+		    &q->tree, (uint32_t)r->counts[i].site, q->opt.debuginfod);
 	/* nearly always the same sites, and not more than a few */
 	for (size_t i = 0; i < r->nr_survivors && i < top; i++)
 		seep_tree_want(&q->tree, (uint32_t)r->survivors[i].site,
@@ -171,10 +171,10 @@ static struct seep_site *get_site(
 	}
 	s = &b->sites[b->nr];
 	*s = (struct seep_site){
-		.stack = stack,
-		.class_ = class_,
-		.oldest_age_ms = SEEP_AGE_UNKNOWN,
-		.newest_age_ms = SEEP_AGE_UNKNOWN,
+	    .stack = stack,
+	    .class_ = class_,
+	    .oldest_age_ms = SEEP_AGE_UNKNOWN,
+	    .newest_age_ms = SEEP_AGE_UNKNOWN,
 	};
 	b->next[b->nr] = b->of_stack[stack];
 	b->of_stack[stack] = ++b->nr;
@@ -188,8 +188,8 @@ static uint64_t age(uint64_t now_ms, uint64_t birth_ms)
 	return now_ms > birth_ms ? now_ms - birth_ms : 0;
 }
 
-static void add_survivor(struct seep_site *s,
-    const struct seep_survivor_row *row, uint64_t now_ms)
+static void add_survivor(
+    struct seep_site *s, const struct seep_survivor_row *row, uint64_t now_ms)
 {
 	uint64_t oldest = age(now_ms, row->oldest_ms);
 	uint64_t newest = age(now_ms, row->newest_ms);
@@ -217,7 +217,7 @@ struct seep_error *seep_sites_build(struct seep_query *q,
     const struct seep_process *p, const struct seep_rows *r,
     struct seep_site **ret, size_t *nr)
 {
-	_cleanup_(builder_deinit) struct builder b = { 0 };
+	_cleanup_(builder_deinit) struct builder b = {0};
 	struct seep_site *s;
 
 	b.of_stack = calloc((size_t)q->stacks->nr_nodes + 1, sizeof(uint32_t));
@@ -270,8 +270,7 @@ static int compare_sites(const void *pa, const void *pb, void *ctx)
 		c = compare_u64(a->counts.live_blocks, b->counts.live_blocks);
 		break;
 	case SEEP_SORT_AGE: /* unknown is the youngest */
-		c = compare_u64(
-		    a->oldest_age_ms + 1, b->oldest_age_ms + 1);
+		c = compare_u64(a->oldest_age_ms + 1, b->oldest_age_ms + 1);
 		break;
 	case SEEP_SORT_ALLOCS:
 		c = compare_u64(a->counts.alloc_blocks, b->counts.alloc_blocks);
@@ -297,13 +296,13 @@ static bool module_matches(const char *pattern, const char *path)
 	if (!path)
 		return false;
 	return !fnmatch(pattern, path, 0) ||
-	    (slash && !fnmatch(pattern, slash + 1, 0));
+	       (slash && !fnmatch(pattern, slash + 1, 0));
 }
 
-static struct seep_error *filter_sites(struct seep_query *q,
-    struct seep_report_process *rp)
+static struct seep_error *filter_sites(
+    struct seep_query *q, struct seep_report_process *rp)
 {
-	struct seep_stack stack = { 0 };
+	struct seep_stack stack = {0};
 	size_t kept = 0;
 
 	for (size_t i = 0; i < rp->nr_sites; i++) {
@@ -315,9 +314,9 @@ static struct seep_error *filter_sites(struct seep_query *q,
 				seep_stack_deinit(&stack);
 				return seep_query_no_memory();
 			}
-			keep = stack.nr &&
-			    module_matches(q->opt.module,
-				stack.frames[stack.blame]->module);
+			keep =
+			    stack.nr && module_matches(q->opt.module,
+					    stack.frames[stack.blame]->module);
 		}
 		if (keep)
 			rp->sites[kept++] = *s;
@@ -339,15 +338,15 @@ static struct seep_error *find_trends(
     struct seep_query *q, struct seep_report_process *rp)
 {
 	struct seep_snapshot *snapshots = NULL;
-	struct seep_tracks tracks = { 0 };
+	struct seep_tracks tracks = {0};
 	struct seep_error *err;
 	size_t nr = 0;
 
 	err = seep_store_snapshots(q->st, rp->process.id, &snapshots, &nr);
 	if (err || nr < MIN_TREND_SNAPSHOTS)
 		goto out;
-	err = seep_tracks_load(&tracks, q->st, &q->tree, snapshots,
-	    seep_warm_up(nr), nr - 1);
+	err = seep_tracks_load(
+	    &tracks, q->st, &q->tree, snapshots, seep_warm_up(nr), nr - 1);
 	if (err)
 		goto out;
 	rp->trends = calloc(rp->nr_sites + 1, sizeof(*rp->trends));
@@ -372,8 +371,8 @@ static struct seep_error *build_process(struct seep_query *q,
 {
 	struct seep_error *err;
 
-	err = seep_sites_build(
-	    q, &rp->process, rows, &rp->sites, &rp->nr_sites);
+	err =
+	    seep_sites_build(q, &rp->process, rows, &rp->sites, &rp->nr_sites);
 	if (!err)
 		err = filter_sites(q, rp);
 	if (err)
@@ -415,8 +414,8 @@ struct seep_error *seep_query_processes(
 static int compare_processes(const void *pa, const void *pb)
 {
 	const struct seep_report_process *a = pa, *b = pb;
-	int c = compare_u64(a->process.totals.live_bytes,
-	    b->process.totals.live_bytes);
+	int c = compare_u64(
+	    a->process.totals.live_bytes, b->process.totals.live_bytes);
 
 	return c ? c : a->process.id < b->process.id ? -1 : 1;
 }
@@ -424,7 +423,7 @@ static int compare_processes(const void *pa, const void *pb)
 struct seep_error *seep_query_report(
     struct seep_query *q, struct seep_report *ret)
 {
-	struct seep_report r = { .stacks = q->stacks };
+	struct seep_report r = {.stacks = q->stacks};
 	struct seep_process *list = NULL;
 	struct seep_rows *rows = NULL;
 	struct seep_error *err;
@@ -448,7 +447,7 @@ struct seep_error *seep_query_report(
 		err = seep_query_names(q);
 	for (size_t i = 0; !err && i < nr; i++) {
 		r.processes[i].process = list[i];
-		list[i] = (struct seep_process){ 0 };
+		list[i] = (struct seep_process){0};
 		r.nr_processes++;
 		err = build_process(q, &rows[i], &r.processes[i]);
 		seep_rows_deinit(&rows[i]);

@@ -27,12 +27,13 @@ enum seep_sort {
 };
 
 struct seep_query_options {
-	uint64_t pid;	     /* only this process; 0: all */
-	const char *module;  /* glob of the blame frame's module, or NULL */
-	uint64_t min_bytes;  /* of a site, alive */
+	uint64_t pid;	    /* only this process; 0: all */
+	const char *module; /* glob of the blame frame's module, or NULL */
+	uint64_t min_bytes; /* of a site, alive */
 	enum seep_sort sort;
-	size_t resolve_top;  /* names for that many sites of a process at least */
-	bool trends;	     /* judge each site's history */
+	size_t
+	    resolve_top; /* names for that many sites of a process at least */
+	bool trends;	 /* judge each site's history */
 	bool debuginfod;
 	unsigned debuginfod_timeout_s;
 };
@@ -40,8 +41,8 @@ struct seep_query_options {
 struct seep_query;
 
 struct seep_error *seep_query_open(const char *path, struct seep_stacks *stacks,
-    const struct seep_query_options *opt, struct seep_query **ret)
-    SEEP_MUST_CHECK;
+    const struct seep_query_options *opt,
+    struct seep_query **ret) SEEP_MUST_CHECK;
 void seep_query_destroy(struct seep_query *q);
 SEEP_DEFINE_CLEANUP(struct seep_query *, seep_query_destroy)
 

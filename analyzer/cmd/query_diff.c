@@ -20,7 +20,7 @@ static struct seep_diff_site *add(struct sided *d)
 		d->sites = more;
 		d->room = room;
 	}
-	d->sites[d->nr] = (struct seep_diff_site){ 0 };
+	d->sites[d->nr] = (struct seep_diff_site){0};
 	return &d->sites[d->nr++];
 }
 
@@ -64,8 +64,8 @@ static struct seep_error *add_process(struct seep_query *q,
 static struct seep_error *add_recording(struct seep_query *q, bool is_b,
     struct seep_diff_side *side, struct sided *d)
 {
-	struct seep_stack stack = { 0 };
-	struct seep_report r = { 0 };
+	struct seep_stack stack = {0};
+	struct seep_report r = {0};
 	struct seep_error *err = seep_query_report(q, &r);
 
 	if (err)
@@ -137,14 +137,14 @@ static int by_growth(const void *pa, const void *pb)
 static bool differs(const struct seep_diff_site *s)
 {
 	return s->a.live_bytes != s->b.live_bytes ||
-	    s->a.live_blocks != s->b.live_blocks;
+	       s->a.live_blocks != s->b.live_blocks;
 }
 
 struct seep_error *seep_query_diff(
     struct seep_query *a, struct seep_query *b, struct seep_diff *ret)
 {
-	struct seep_diff r = { .stacks = a->stacks };
-	struct sided d = { 0 };
+	struct seep_diff r = {.stacks = a->stacks};
+	struct sided d = {0};
 	struct seep_error *err;
 	size_t nr, kept = 0;
 

@@ -44,9 +44,8 @@ static struct seep_error *pick_process(
 	for (size_t i = 0; i < nr; i++) {
 		if (g->window->process_id
 			? list[i].id == g->window->process_id
-			: best == nr ||
-			    list[i].totals.live_bytes >
-				list[best].totals.live_bytes)
+			: best == nr || list[i].totals.live_bytes >
+					    list[best].totals.live_bytes)
 			best = i;
 	}
 	if (best == nr)
@@ -110,7 +109,8 @@ static struct seep_error *pick_window(
 		    p->pid, g->nr_snapshots, g->nr_snapshots == 1 ? "" : "s");
 	g->to = g->nr_snapshots - 1;
 	if (w->has_to)
-		err = find_snapshot(g, "option --to", w->to, w->to_is_time, &g->to);
+		err = find_snapshot(
+		    g, "option --to", w->to, w->to_is_time, &g->to);
 	if (!err && w->has_from)
 		err = find_snapshot(
 		    g, "option --from", w->from, w->from_is_time, &g->from);
@@ -146,20 +146,20 @@ static struct seep_error *module_passes(
 		return seep_query_no_memory();
 	path = stack->nr ? stack->frames[stack->blame]->module : NULL;
 	slash = path ? strrchr(path, '/') : NULL;
-	*ret = path &&
-	    (!fnmatch(q->opt.module, path, 0) ||
-		(slash && !fnmatch(q->opt.module, slash + 1, 0)));
+	*ret = path && (!fnmatch(q->opt.module, path, 0) ||
+			   (slash && !fnmatch(q->opt.module, slash + 1, 0)));
 	return NULL;
 }
 
-static uint64_t oldest_age(const struct growth *g, const uint32_t *of_stack,
-    uint32_t stack)
+static uint64_t oldest_age(
+    const struct growth *g, const uint32_t *of_stack, uint32_t stack)
 {
 	return of_stack[stack] ? g->sites[of_stack[stack] - 1].oldest_age_ms
 			       : SEEP_AGE_UNKNOWN;
 }
 
-static void add_rest(struct seep_growth_rest *r, const struct seep_growth_site *s)
+static void add_rest(
+    struct seep_growth_rest *r, const struct seep_growth_site *s)
 {
 	r->nr_sites++;
 	r->delta_bytes += s->delta_bytes;
@@ -168,7 +168,7 @@ static void add_rest(struct seep_growth_rest *r, const struct seep_growth_site *
 static struct seep_error *list_sites(
     struct growth *g, const uint32_t *of_stack, struct seep_growth *ret)
 {
-	struct seep_stack stack = { 0 };
+	struct seep_stack stack = {0};
 	struct seep_error *err = NULL;
 
 	ret->sites = calloc(g->tracks.nr + 1, sizeof(*ret->sites));
@@ -177,19 +177,21 @@ static struct seep_error *list_sites(
 	for (uint32_t i = 0; i < g->tracks.nr && !err; i++) {
 		const struct seep_track *t = &g->tracks.tracks[i];
 		struct seep_growth_site s = {
-			.stack = t->stack,
-			.delta_blocks = (int64_t)(t->blocks - t->from_blocks),
-			.delta_bytes = (int64_t)(t->bytes - t->from_bytes),
-			.live_blocks = t->blocks,
-			.live_bytes = t->bytes,
-			.trend = { seep_series_trend(&t->series),
-			    t->series.grew_in, t->series.nr },
+		    .stack = t->stack,
+		    .delta_blocks = (int64_t)(t->blocks - t->from_blocks),
+		    .delta_bytes = (int64_t)(t->bytes - t->from_bytes),
+		    .live_blocks = t->blocks,
+		    .live_bytes = t->bytes,
+		    .trend = {seep_series_trend(&t->series), t->series.grew_in,
+			t->series.nr},
 		};
 		bool pass;
 
 		if (s.delta_bytes <= 0 && s.delta_blocks <= 0)
 			continue;
-		if ((uint64_t)s.delta_bytes < g->q->opt.min_bytes)
+		if (s.delta_bytes < 0
+			? g->q->opt.min_bytes > 0
+			: (uint64_t)s.delta_bytes < g->q->opt.min_bytes)
 			continue;
 		err = module_passes(g->q, s.stack, &stack, &pass);
 		if (err || !pass)
@@ -284,8 +286,8 @@ static struct seep_error *find_sites(struct growth *g, struct seep_growth *ret)
 struct seep_error *seep_query_growth(struct seep_query *q,
     const struct seep_query_window *w, struct seep_growth *ret)
 {
-	_cleanup_(growth_deinit) struct growth g = { .q = q, .window = w };
-	struct seep_growth r = { .stacks = q->stacks };
+	_cleanup_(growth_deinit) struct growth g = {.q = q, .window = w};
+	struct seep_growth r = {.stacks = q->stacks};
 	struct seep_error *err;
 
 	err = pick_process(&g, &r.process);

@@ -16,8 +16,8 @@ struct walk {
 	const struct seep_tree *tree;
 	const struct seep_snapshot *snapshots;
 	size_t from, to;
-	size_t at; /* index of the snapshot whose rows come */
-	bool begun; /* the window: series are initialised */
+	size_t at;	   /* index of the snapshot whose rows come */
+	bool begun;	   /* the window: series are initialised */
 	struct held *held; /* by node id */
 	uint32_t *touched;
 	uint32_t nr_touched;
@@ -37,7 +37,7 @@ void seep_tracks_deinit(struct seep_tracks *t)
 {
 	free(t->tracks);
 	free(t->of_stack);
-	*t = (struct seep_tracks){ 0 };
+	*t = (struct seep_tracks){0};
 }
 
 const struct seep_track *seep_tracks_find(
@@ -65,7 +65,7 @@ static struct seep_track *get_track(struct walk *w, uint32_t stack)
 		t->room = room;
 	}
 	track = &t->tracks[t->nr++];
-	*track = (struct seep_track){ .stack = stack };
+	*track = (struct seep_track){.stack = stack};
 	t->of_stack[stack] = t->nr;
 	if (w->begun)
 		seep_series_init(
@@ -80,8 +80,8 @@ static void begin_window(struct walk *w)
 
 		track->from_bytes = track->bytes;
 		track->from_blocks = track->blocks;
-		seep_series_init(&track->series, (uint32_t)(w->to - w->from),
-		    track->bytes);
+		seep_series_init(
+		    &track->series, (uint32_t)(w->to - w->from), track->bytes);
 	}
 	w->begun = true;
 }
@@ -147,15 +147,15 @@ struct seep_error *seep_tracks_load(struct seep_tracks *t,
 	_cleanup_(seep_freep) struct held *held = NULL;
 	_cleanup_(seep_freep) uint32_t *touched = NULL;
 	struct walk w = {
-		.t = t,
-		.tree = tree,
-		.snapshots = snapshots,
-		.from = from,
-		.to = to,
+	    .t = t,
+	    .tree = tree,
+	    .snapshots = snapshots,
+	    .from = from,
+	    .to = to,
 	};
 	struct seep_error *err;
 
-	*t = (struct seep_tracks){ 0 };
+	*t = (struct seep_tracks){0};
 	t->of_stack =
 	    calloc((size_t)tree->stacks->nr_nodes + 1, sizeof(uint32_t));
 	held = calloc((size_t)tree->nr_nodes + 1, sizeof(*held));

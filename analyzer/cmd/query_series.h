@@ -17,9 +17,9 @@
 struct seep_track {
 	uint32_t stack;
 	bool touched;
-	uint64_t bytes, blocks;	      /* now */
+	uint64_t bytes, blocks;		  /* now */
 	uint64_t from_bytes, from_blocks; /* when the window began */
-	struct seep_series series;    /* of bytes */
+	struct seep_series series;	  /* of bytes */
 };
 
 struct seep_tracks {

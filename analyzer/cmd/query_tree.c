@@ -32,16 +32,16 @@ void seep_tree_deinit(struct seep_tree *t)
 	free(t->table);
 	free(t->index);
 	free(t->frames);
-	*t = (struct seep_tree){ 0 };
+	*t = (struct seep_tree){0};
 }
 
 /* ---- addresses ---------------------------------------------------------- */
 
-static uint32_t probe(const struct seep_tree *t, uint32_t module,
-    uint64_t offset, bool exact)
+static uint32_t probe(
+    const struct seep_tree *t, uint32_t module, uint64_t offset, bool exact)
 {
 	uint64_t h = (offset ^ (uint64_t)module << 40 ^ (uint64_t)exact << 63) *
-	    0x9e3779b97f4a7c15ull;
+		     0x9e3779b97f4a7c15ull;
 	uint32_t at = (uint32_t)(h >> 32) & (t->index_size - 1);
 
 	for (; t->index[at]; at = (at + 1) & (t->index_size - 1)) {
@@ -97,10 +97,10 @@ static bool add_address(
 	at = probe(t, (uint32_t)n->module, offset, n->exact);
 	if (!t->index[at]) {
 		t->table[t->nr_table++] = (struct seep_tree_address){
-			.offset = offset,
-			.module = (uint32_t)n->module,
-			.kind = (uint8_t)n->kind,
-			.exact = n->exact,
+		    .offset = offset,
+		    .module = (uint32_t)n->module,
+		    .kind = (uint8_t)n->kind,
+		    .exact = n->exact,
 		};
 		t->index[at] = t->nr_table;
 	}
@@ -221,9 +221,9 @@ static struct seep_error *keep_symbol(
 	struct names *n = ctx;
 	struct seep_tree *t = n->t;
 	struct seep_frame f = {
-		.offset = s->offset,
-		.line = s->line,
-		.inlined = s->inlined,
+	    .offset = s->offset,
+	    .line = s->line,
+	    .inlined = s->inlined,
 	};
 	uint32_t at;
 
@@ -246,10 +246,10 @@ static struct seep_error *keep_symbol(
 struct seep_error *seep_tree_load(
     struct seep_tree *t, struct seep_store *st, struct seep_stacks *stacks)
 {
-	struct names n = { .t = t };
+	struct names n = {.t = t};
 	struct seep_error *err;
 
-	*t = (struct seep_tree){ .stacks = stacks };
+	*t = (struct seep_tree){.stacks = stacks};
 	err = load_modules(t, st);
 	if (!err)
 		err = load_nodes(t, st);
@@ -277,9 +277,8 @@ void seep_tree_want(struct seep_tree *t, uint32_t site, bool debuginfod)
 	}
 }
 
-static struct seep_error *resolve_one(
-    struct seep_tree *t, struct seep_sym *sym, struct seep_sym_module **modules,
-    uint32_t address)
+static struct seep_error *resolve_one(struct seep_tree *t, struct seep_sym *sym,
+    struct seep_sym_module **modules, uint32_t address)
 {
 	struct seep_tree_address *a = &t->table[address];
 	struct seep_module *m = &t->modules[a->module - 1];
@@ -288,8 +287,8 @@ static struct seep_error *resolve_one(
 	size_t nr_found = 0, nr;
 
 	if (!modules[a->module - 1])
-		err = seep_sym_module(sym, m->path, m->build_id, -1,
-		    &modules[a->module - 1]);
+		err = seep_sym_module(
+		    sym, m->path, m->build_id, -1, &modules[a->module - 1]);
 	if (!err)
 		err = seep_sym_lookup(sym, modules[a->module - 1], a->offset,
 		    a->exact, &frames, &nr_found);
@@ -304,11 +303,10 @@ static struct seep_error *resolve_one(
 		struct seep_frame f = frames[i];
 
 		if (f.function)
-			f.function = (char *)seep_stacks_intern(
-			    t->stacks, f.function);
+			f.function =
+			    (char *)seep_stacks_intern(t->stacks, f.function);
 		if (f.file)
-			f.file =
-			    (char *)seep_stacks_intern(t->stacks, f.file);
+			f.file = (char *)seep_stacks_intern(t->stacks, f.file);
 		f.module = (char *)t->module_paths[a->module - 1];
 		f.offset = a->offset;
 		err = add_frame(t, address, &f);
@@ -325,8 +323,8 @@ struct seep_error *seep_tree_resolve(
 	_cleanup_(seep_sym_destroyp) struct seep_sym *sym = NULL;
 	_cleanup_(seep_freep) struct seep_sym_module **modules = NULL;
 	struct seep_sym_options so = {
-		.debuginfod = opt->debuginfod,
-		.debuginfod_timeout_s = opt->debuginfod_timeout_s,
+	    .debuginfod = opt->debuginfod,
+	    .debuginfod_timeout_s = opt->debuginfod_timeout_s,
 	};
 	struct seep_error *err = NULL;
 
@@ -348,7 +346,8 @@ struct seep_error *seep_tree_resolve(
 
 /* ---- numbers ------------------------------------------------------------ */
 
-static bool is_ours(const struct seep_tree *t, const struct seep_tree_address *a)
+static bool is_ours(
+    const struct seep_tree *t, const struct seep_tree_address *a)
 {
 	return a->module && seep_module_is_ours(t->module_paths[a->module - 1]);
 }
@@ -357,8 +356,8 @@ static uint32_t number_address(
     struct seep_tree *t, const struct seep_tree_address *a)
 {
 	struct seep_frame f = {
-		.offset = a->offset,
-		.truncated = a->kind == KIND_TRUNCATED,
+	    .offset = a->offset,
+	    .truncated = a->kind == KIND_TRUNCATED,
 	};
 
 	if (a->nr)

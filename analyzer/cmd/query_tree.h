@@ -50,8 +50,8 @@ void seep_tree_deinit(struct seep_tree *t);
 void seep_tree_want(struct seep_tree *t, uint32_t site, bool debuginfod);
 
 /* Finds names for what was wanted. */
-struct seep_error *seep_tree_resolve(struct seep_tree *t,
-    const struct seep_query_options *opt) SEEP_MUST_CHECK;
+struct seep_error *seep_tree_resolve(
+    struct seep_tree *t, const struct seep_query_options *opt) SEEP_MUST_CHECK;
 
 /* Gives every node the number of its stack. */
 struct seep_error *seep_tree_number(struct seep_tree *t) SEEP_MUST_CHECK;

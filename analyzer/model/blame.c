@@ -49,14 +49,13 @@ static bool is_operator(const char *start, const char *out)
 	size_t len = (size_t)(out - start);
 
 	return len >= 8 && !memcmp(out - 8, "operator", 8) &&
-	    (len == 8 || out[-9] == ':');
+	       (len == 8 || out[-9] == ':');
 }
 
 /* After the parameters: where a local name goes on, or NULL at the end. */
 static const char *after_parameters(const char *s)
 {
-	static const char *const words[] = { " const", " volatile", " &&",
-		" &" };
+	static const char *const words[] = {" const", " volatile", " &&", " &"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (starts(s, words[i]))
@@ -76,7 +75,7 @@ static const char *copy_braces(const char *s, char **out)
 static bool is_word(const char *start, const char *out, const char *word)
 {
 	return (size_t)(out - start) == strlen(word) &&
-	    !memcmp(start, word, strlen(word));
+	       !memcmp(start, word, strlen(word));
 }
 
 static void cut_suffixes(char *start, char *out)
@@ -130,8 +129,8 @@ char *seep_function_normalise(const char *name)
 			s = copy_braces(s, &out);
 		} else if (starts(s, " as ")) {
 			s += strcspn(s, ">");
-		} else if (*s == ' ' && (starts(s, " [") ||
-		    starts(s, " <") || !s[1])) {
+		} else if (*s == ' ' &&
+			   (starts(s, " [") || starts(s, " <") || !s[1])) {
 			s++;
 		} else if (*s == ' ' && is_operator(start, out)) {
 			*out++ = *s++; /* operator new, operator int */
@@ -155,89 +154,87 @@ char *seep_function_normalise(const char *name)
 /* ---- who is an allocator ------------------------------------------------ */
 
 /* The family itself. */
-static const char *const family[] = { "malloc", "calloc", "realloc",
-	"reallocarray", "memalign", "aligned_alloc", "posix_memalign", "valloc",
-	"pvalloc", "cfree", "free", "operator new*", "operator delete*",
-	"__libc_malloc", "__libc_calloc", "__libc_realloc", "__libc_memalign",
-	"__libc_valloc", "__libc_pvalloc", "__libc_reallocarray",
-	"__GI___libc_malloc", "__GI___libc_calloc", "__GI___libc_realloc",
-	"mallocx", "rallocx", "xallocx", "je_*", "tc_*", "mi_*", "tcmalloc::*",
-	"__rust_alloc*", "__rust_realloc", "__rdl_*", "__rg_*", NULL };
+static const char *const family[] = {"malloc", "calloc", "realloc",
+    "reallocarray", "memalign", "aligned_alloc", "posix_memalign", "valloc",
+    "pvalloc", "cfree", "free", "operator new*", "operator delete*",
+    "__libc_malloc", "__libc_calloc", "__libc_realloc", "__libc_memalign",
+    "__libc_valloc", "__libc_pvalloc", "__libc_reallocarray",
+    "__GI___libc_malloc", "__GI___libc_calloc", "__GI___libc_realloc",
+    "mallocx", "rallocx", "xallocx", "je_*", "tc_*", "mi_*", "tcmalloc::*",
+    "__rust_alloc*", "__rust_realloc", "__rdl_*", "__rg_*", NULL};
 
 /* Functions whose caller is the one to look at. */
 static const char *const wrappers[] = {
-	/* C++ and Rust libraries */
-	"std::*", "__gnu_cxx::*", "__cxxabiv1::*", "__cxa_allocate_exception",
-	"boost::container::*", "boost::make_shared*", "boost::detail::*",
-	"alloc::*", "core::*", "hashbrown::*", "llvm::SmallVector*",
-	"llvm::safe_*", "llvm::allocate_buffer", "llvm::BumpPtrAllocatorImpl::*",
-	"llvm::MallocAllocator::*", "llvm::AllocatorBase::*", "llvm::DenseMap*",
-	"llvm::StringMap*", "llvm::FoldingSetBase::*", "llvm::make_unique",
-	"QArrayData::*", "QListData::*", "QHashData::*", "QString::QString",
-	"absl::container_internal::*",
-	/* the C library, where names reach out of it */
-	"strdup", "__strdup", "strndup", "__strndup", "wcsdup", "asprintf",
-	"vasprintf", "__asprintf_chk", "__vasprintf_chk", "getline", "getdelim",
-	"__getdelim", "fopen", "fopen64", "fdopen", "open_memstream", "opendir",
-	"scandir", "glob", "getcwd", "realpath", "_dl_*",
-	/* GNU programs, binutils, gcc */
-	"xmalloc*", "xcalloc", "xrealloc*", "xzalloc", "xnmalloc", "xnrealloc",
-	"x2realloc", "x2nrealloc", "xpalloc", "xcharalloc", "xmemdup*",
-	"xstrdup", "xstrndup", "xasprintf", "xvasprintf", "ximalloc",
-	"xirealloc", "xicalloc", "xizalloc", "ximemdup*", "xinmalloc",
-	"xireallocarray", "rpl_malloc", "rpl_calloc", "rpl_realloc",
-	"do_xmalloc", "xmem_*", "_obstack_*", "obstack_*", "call_chunkfun",
-	"objalloc_*", "_objalloc_*", "ggc_*alloc*", "memory_block_pool::*",
-	"concat", "sh_malloc", "sh_calloc", "sh_realloc", "sh_xmalloc",
-	"sh_xrealloc", "savestring", "strbuf_grow", "mem_pool_*alloc*",
-	/* usual names of private wrappers */
-	"safe_malloc", "safe_calloc", "safe_realloc", "safe_strdup",
-	"checked_malloc", "checked_calloc", "checked_realloc", "my_malloc",
-	"my_calloc", "my_realloc", "my_strdup", "emalloc", "ecalloc",
-	"erealloc", "estrdup", "smalloc", "pg_malloc*", "pg_realloc",
-	"pg_strdup", "kmalloc", "kzalloc",
-	/* glib */
-	"g_malloc*", "g_realloc*", "g_try_malloc*", "g_try_realloc*",
-	"g_slice_alloc*", "g_slice_copy", "g_strdup*", "g_strndup",
-	"g_strconcat", "g_memdup*", "g_aligned_alloc*", "g_array_maybe_expand",
-	"g_ptr_array_maybe_expand", "g_string_maybe_expand", "g_string_expand",
-	/* python, perl, lua, ruby, php */
-	"PyMem_*", "_PyMem_*", "PyObject_Malloc", "PyObject_Calloc",
-	"PyObject_Realloc", "_PyObject_Malloc", "_PyObject_Calloc",
-	"_PyObject_Realloc", "_PyObject_New*", "_PyObject_GC_*",
-	"PyObject_GC_*", "PyType_GenericAlloc", "_PyType_AllocNoTrack",
-	"gc_alloc", "Perl_safesys*", "Perl_more_bodies", "S_more_sv",
-	"S_more_bodies", "Perl_sv_grow*", "Perl_savepv*", "Perl_safe*alloc",
-	"l_alloc", "luaM_*", "ruby_x*alloc*", "objspace_x*alloc*", "_emalloc*",
-	"_erealloc*", "_ecalloc*", "_estrdup*", "zend_mm_*",
-	/* sqlite, redis, nginx, apr, postgres, openssl, libxml2, jq, zlib */
-	"sqlite3MemMalloc", "sqlite3MemRealloc", "sqlite3Malloc*",
-	"sqlite3Realloc*", "sqlite3DbMalloc*", "sqlite3DbRealloc*",
-	"sqlite3DbStrDup", "sqlite3DbStrNDup", "sqlite3_malloc*",
-	"sqlite3_realloc*", "sqlite3PageMalloc", "sqlite3ScratchMalloc",
-	"mallocWithAlarm", "dbMallocRawFinish", "dbReallocFinish",
-	"pcache1Alloc", "zmalloc*", "zcalloc*", "zrealloc*", "ztrymalloc*",
-	"ztrycalloc*", "ztryrealloc*", "zstrdup", "sdsnewlen", "_sdsnewlen",
-	"sdsMakeRoomFor*", "_sdsMakeRoomFor", "ngx_alloc", "ngx_calloc",
-	"ngx_palloc*", "ngx_pcalloc", "ngx_pnalloc", "ngx_pmemalign",
-	"ngx_memalign", "apr_palloc*", "apr_pcalloc*", "apr_pstrdup",
-	"apr_allocator_alloc", "allocator_alloc", "palloc*", "repalloc*",
-	"pstrdup", "AllocSet*", "MemoryContextAlloc*", "CRYPTO_malloc",
-	"CRYPTO_zalloc", "CRYPTO_calloc", "CRYPTO_realloc", "CRYPTO_strdup",
-	"CRYPTO_strndup", "CRYPTO_memdup", "CRYPTO_clear_realloc",
-	"CRYPTO_aligned_alloc", "OPENSSL_malloc", "OPENSSL_zalloc",
-	"xmlMalloc*", "xmlMemMalloc*", "xmlMemRealloc*", "xmlStrdup",
-	"xmlStrndup", "xmlMemStrdup*", "jv_mem_*", "zcalloc", NULL
-};
+    /* C++ and Rust libraries */
+    "std::*", "__gnu_cxx::*", "__cxxabiv1::*", "__cxa_allocate_exception",
+    "boost::container::*", "boost::make_shared*", "boost::detail::*",
+    "alloc::*", "core::*", "hashbrown::*", "llvm::SmallVector*", "llvm::safe_*",
+    "llvm::allocate_buffer", "llvm::BumpPtrAllocatorImpl::*",
+    "llvm::MallocAllocator::*", "llvm::AllocatorBase::*", "llvm::DenseMap*",
+    "llvm::StringMap*", "llvm::FoldingSetBase::*", "llvm::make_unique",
+    "QArrayData::*", "QListData::*", "QHashData::*", "QString::QString",
+    "absl::container_internal::*",
+    /* the C library, where names reach out of it */
+    "strdup", "__strdup", "strndup", "__strndup", "wcsdup", "asprintf",
+    "vasprintf", "__asprintf_chk", "__vasprintf_chk", "getline", "getdelim",
+    "__getdelim", "fopen", "fopen64", "fdopen", "open_memstream", "opendir",
+    "scandir", "glob", "getcwd", "realpath", "_dl_*",
+    /* GNU programs, binutils, gcc */
+    "xmalloc*", "xcalloc", "xrealloc*", "xzalloc", "xnmalloc", "xnrealloc",
+    "x2realloc", "x2nrealloc", "xpalloc", "xcharalloc", "xmemdup*", "xstrdup",
+    "xstrndup", "xasprintf", "xvasprintf", "ximalloc", "xirealloc", "xicalloc",
+    "xizalloc", "ximemdup*", "xinmalloc", "xireallocarray", "rpl_malloc",
+    "rpl_calloc", "rpl_realloc", "do_xmalloc", "xmem_*", "_obstack_*",
+    "obstack_*", "call_chunkfun", "objalloc_*", "_objalloc_*", "ggc_*alloc*",
+    "memory_block_pool::*", "concat", "sh_malloc", "sh_calloc", "sh_realloc",
+    "sh_xmalloc", "sh_xrealloc", "savestring", "strbuf_grow",
+    "mem_pool_*alloc*",
+    /* usual names of private wrappers */
+    "safe_malloc", "safe_calloc", "safe_realloc", "safe_strdup",
+    "checked_malloc", "checked_calloc", "checked_realloc", "my_malloc",
+    "my_calloc", "my_realloc", "my_strdup", "emalloc", "ecalloc", "erealloc",
+    "estrdup", "smalloc", "pg_malloc*", "pg_realloc", "pg_strdup", "kmalloc",
+    "kzalloc",
+    /* glib */
+    "g_malloc*", "g_realloc*", "g_try_malloc*", "g_try_realloc*",
+    "g_slice_alloc*", "g_slice_copy", "g_strdup*", "g_strndup", "g_strconcat",
+    "g_memdup*", "g_aligned_alloc*", "g_array_maybe_expand",
+    "g_ptr_array_maybe_expand", "g_string_maybe_expand", "g_string_expand",
+    /* python, perl, lua, ruby, php */
+    "PyMem_*", "_PyMem_*", "PyObject_Malloc", "PyObject_Calloc",
+    "PyObject_Realloc", "_PyObject_Malloc", "_PyObject_Calloc",
+    "_PyObject_Realloc", "_PyObject_New*", "_PyObject_GC_*", "PyObject_GC_*",
+    "PyType_GenericAlloc", "_PyType_AllocNoTrack", "gc_alloc", "Perl_safesys*",
+    "Perl_more_bodies", "S_more_sv", "S_more_bodies", "Perl_sv_grow*",
+    "Perl_savepv*", "Perl_safe*alloc", "l_alloc", "luaM_*", "ruby_x*alloc*",
+    "objspace_x*alloc*", "_emalloc*", "_erealloc*", "_ecalloc*", "_estrdup*",
+    "zend_mm_*",
+    /* sqlite, redis, nginx, apr, postgres, openssl, libxml2, jq, zlib */
+    "sqlite3MemMalloc", "sqlite3MemRealloc", "sqlite3Malloc*",
+    "sqlite3Realloc*", "sqlite3DbMalloc*", "sqlite3DbRealloc*",
+    "sqlite3DbStrDup", "sqlite3DbStrNDup", "sqlite3_malloc*",
+    "sqlite3_realloc*", "sqlite3PageMalloc", "sqlite3ScratchMalloc",
+    "mallocWithAlarm", "dbMallocRawFinish", "dbReallocFinish", "pcache1Alloc",
+    "zmalloc*", "zcalloc*", "zrealloc*", "ztrymalloc*", "ztrycalloc*",
+    "ztryrealloc*", "zstrdup", "sdsnewlen", "_sdsnewlen", "sdsMakeRoomFor*",
+    "_sdsMakeRoomFor", "ngx_alloc", "ngx_calloc", "ngx_palloc*", "ngx_pcalloc",
+    "ngx_pnalloc", "ngx_pmemalign", "ngx_memalign", "apr_palloc*",
+    "apr_pcalloc*", "apr_pstrdup", "apr_allocator_alloc", "allocator_alloc",
+    "palloc*", "repalloc*", "pstrdup", "AllocSet*", "MemoryContextAlloc*",
+    "CRYPTO_malloc", "CRYPTO_zalloc", "CRYPTO_calloc", "CRYPTO_realloc",
+    "CRYPTO_strdup", "CRYPTO_strndup", "CRYPTO_memdup", "CRYPTO_clear_realloc",
+    "CRYPTO_aligned_alloc", "OPENSSL_malloc", "OPENSSL_zalloc", "xmlMalloc*",
+    "xmlMemMalloc*", "xmlMemRealloc*", "xmlStrdup", "xmlStrndup",
+    "xmlMemStrdup*", "jv_mem_*", "zcalloc", NULL};
 
 /* Modules that only ever allocate on behalf of somebody else. */
-static const char *const libraries[] = { "libc.so*", "libc-2.*", "ld-2.*",
-	"ld-linux*", "ld64.so*", "ld-musl*", "libpthread*", "libdl*.so*",
-	"libstdc++.so*", "libc++.so*", "libc++abi.so*", "libgcc_s.so*",
-	"libasan.so*", NULL };
+static const char *const libraries[] = {"libc.so*", "libc-2.*", "ld-2.*",
+    "ld-linux*", "ld64.so*", "ld-musl*", "libpthread*", "libdl*.so*",
+    "libstdc++.so*", "libc++.so*", "libc++abi.so*", "libgcc_s.so*",
+    "libasan.so*", NULL};
 
-static const char *const allocator_libraries[] = { "libjemalloc.so*",
-	"libtcmalloc*", "libmimalloc*", "libseep.so*", NULL };
+static const char *const allocator_libraries[] = {
+    "libjemalloc.so*", "libtcmalloc*", "libmimalloc*", "libseep.so*", NULL};
 
 static bool matches(const char *text, const char *const *patterns)
 {
@@ -275,7 +272,7 @@ enum seep_role seep_frame_role(const struct seep_frame *f)
 	if (name && matches(name, family))
 		role = SEEP_ROLE_ALLOCATOR;
 	else if ((name && matches(name, wrappers)) ||
-	    matches(module, libraries))
+		 matches(module, libraries))
 		role = SEEP_ROLE_WRAPPER;
 	free(name);
 	return role;
@@ -318,8 +315,8 @@ char *seep_frame_key(const struct seep_frame *f)
 	/* The C library's offsets change with each of its updates. */
 	if (matches(module, libraries))
 		return strdup(module);
-	if (asprintf(&key, "%s+0x%llx", module,
-		(unsigned long long)f->offset) < 0)
+	if (asprintf(&key, "%s+0x%llx", module, (unsigned long long)f->offset) <
+	    0)
 		return NULL;
 	return key;
 }

@@ -10,7 +10,7 @@ void seep_report_process_deinit(struct seep_report_process *p)
 	seep_process_deinit(&p->process);
 	free(p->sites);
 	free(p->trends);
-	*p = (struct seep_report_process){ 0 };
+	*p = (struct seep_report_process){0};
 }
 
 void seep_report_deinit(struct seep_report *r)
@@ -19,7 +19,7 @@ void seep_report_deinit(struct seep_report *r)
 		seep_report_process_deinit(&r->processes[i]);
 	free(r->processes);
 	seep_drop_causes_deinit(r->causes);
-	*r = (struct seep_report){ 0 };
+	*r = (struct seep_report){0};
 }
 
 const char *seep_drop_cause_name(
@@ -38,7 +38,7 @@ void seep_growth_deinit(struct seep_growth *g)
 	seep_snapshot_deinit(&g->to);
 	free(g->sites);
 	seep_drop_causes_deinit(g->causes);
-	*g = (struct seep_growth){ 0 };
+	*g = (struct seep_growth){0};
 }
 
 static void side_deinit(struct seep_diff_side *s)
@@ -52,5 +52,5 @@ void seep_diff_deinit(struct seep_diff *d)
 	side_deinit(&d->a);
 	side_deinit(&d->b);
 	free(d->sites);
-	*d = (struct seep_diff){ 0 };
+	*d = (struct seep_diff){0};
 }

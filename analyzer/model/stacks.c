@@ -10,7 +10,7 @@
 
 bool seep_stacks_init(struct seep_stacks *s)
 {
-	*s = (struct seep_stacks){ 0 };
+	*s = (struct seep_stacks){0};
 	s->nodes = calloc(FIRST_ROOM, sizeof(*s->nodes));
 	s->addresses = calloc(FIRST_ROOM, sizeof(*s->addresses));
 	if (!s->nodes || !s->addresses) {
@@ -35,12 +35,12 @@ void seep_stacks_deinit(struct seep_stacks *s)
 	free(s->address_index);
 	free(s->nodes);
 	free(s->node_index);
-	*s = (struct seep_stacks){ 0 };
+	*s = (struct seep_stacks){0};
 }
 
 /* Room for `extra` more elements in an array that grows by doubling. */
-static bool grow(void *array, uint32_t nr, uint32_t extra, uint32_t *room,
-    size_t size)
+static bool grow(
+    void *array, uint32_t nr, uint32_t extra, uint32_t *room, size_t size)
 {
 	uint64_t want = *room ? *room : FIRST_ROOM;
 	void *more;
@@ -132,9 +132,9 @@ const char *seep_stacks_intern(struct seep_stacks *s, const char *text)
 static bool same_frame(const struct seep_frame *a, const struct seep_frame *b)
 {
 	return a->function == b->function && a->file == b->file &&
-	    a->module == b->module && a->line == b->line &&
-	    a->inlined == b->inlined && a->truncated == b->truncated &&
-	    (a->line || a->offset == b->offset);
+	       a->module == b->module && a->line == b->line &&
+	       a->inlined == b->inlined && a->truncated == b->truncated &&
+	       (a->line || a->offset == b->offset);
 }
 
 static uint32_t frames_hash(const struct seep_frame *f, uint32_t nr)
@@ -151,7 +151,8 @@ static uint32_t frames_hash(const struct seep_frame *f, uint32_t nr)
 }
 
 static bool same_frames(const struct seep_stacks *s,
-    const struct seep_stacks_address *a, const struct seep_frame *f, uint32_t nr)
+    const struct seep_stacks_address *a, const struct seep_frame *f,
+    uint32_t nr)
 {
 	if (a->nr != nr)
 		return false;
@@ -164,8 +165,8 @@ static bool same_frames(const struct seep_stacks *s,
 
 static bool grow_address_index(struct seep_stacks *s)
 {
-	uint32_t size = s->address_index_size ? s->address_index_size * 2
-					      : 2 * FIRST_ROOM;
+	uint32_t size =
+	    s->address_index_size ? s->address_index_size * 2 : 2 * FIRST_ROOM;
 	uint32_t *index = calloc(size, sizeof(*index));
 
 	if (!index)
@@ -188,8 +189,7 @@ static bool add_frames(
 {
 	uint32_t memo_room = s->frame_room;
 
-	if (!grow(&s->memos, s->nr_frames, nr, &memo_room,
-		sizeof(*s->memos)) ||
+	if (!grow(&s->memos, s->nr_frames, nr, &memo_room, sizeof(*s->memos)) ||
 	    !grow(&s->frames, s->nr_frames, nr, &s->frame_room,
 		sizeof(*s->frames)))
 		return false;
@@ -220,9 +220,9 @@ uint32_t seep_stacks_add_address(
 	    !add_frames(s, frames, nr))
 		return 0;
 	s->addresses[s->nr_addresses] = (struct seep_stacks_address){
-		.first = s->nr_frames - nr,
-		.nr = nr,
-		.hash = hash,
+	    .first = s->nr_frames - nr,
+	    .nr = nr,
+	    .hash = hash,
 	};
 	s->address_index[at] = s->nr_addresses;
 	return s->nr_addresses++;
@@ -268,15 +268,14 @@ uint32_t seep_stacks_add(
 	mask = s->node_index_size - 1;
 	at = node_hash(parent, address) & mask;
 	for (; s->node_index[at]; at = (at + 1) & mask) {
-		const struct seep_stacks_node *n =
-		    &s->nodes[s->node_index[at]];
+		const struct seep_stacks_node *n = &s->nodes[s->node_index[at]];
 
 		if (n->parent == parent && n->address == address)
 			return s->node_index[at];
 	}
 	if (!grow(&s->nodes, s->nr_nodes, 1, &s->node_room, sizeof(*s->nodes)))
 		return 0;
-	s->nodes[s->nr_nodes] = (struct seep_stacks_node){ parent, address };
+	s->nodes[s->nr_nodes] = (struct seep_stacks_node){parent, address};
 	s->node_index[at] = s->nr_nodes;
 	return s->nr_nodes++;
 }
@@ -363,5 +362,5 @@ void seep_stack_deinit(struct seep_stack *stack)
 {
 	free(stack->frames);
 	free(stack->roles);
-	*stack = (struct seep_stack){ 0 };
+	*stack = (struct seep_stack){0};
 }

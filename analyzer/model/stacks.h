@@ -32,7 +32,7 @@ struct seep_stacks_address {
 };
 
 struct seep_stacks_memo {
-	char *key; /* see seep_frame_key(); NULL: not made yet */
+	char *key;	     /* see seep_frame_key(); NULL: not made yet */
 	enum seep_role role; /* 0: not known yet */
 };
 
@@ -76,7 +76,7 @@ struct seep_stack {
 	const struct seep_frame **frames; /* innermost first */
 	enum seep_role *roles;
 	size_t nr, room;
-	size_t blame; /* see blame.h */
+	size_t blame;	      /* see blame.h */
 	char fingerprint[24]; /* "v1:" and 16 hex digits */
 };
 

@@ -24,7 +24,7 @@ const char *seep_trend_name(enum seep_trend t)
 
 void seep_series_init(struct seep_series *s, uint32_t nr, uint64_t value)
 {
-	*s = (struct seep_series){ .first = value, .last = value, .nr = nr };
+	*s = (struct seep_series){.first = value, .last = value, .nr = nr};
 	for (int i = 0; i < 4; i++)
 		s->least[i] = UINT64_MAX;
 }
@@ -52,8 +52,7 @@ void seep_series_add(struct seep_series *s, uint32_t index, uint64_t value)
 	held(s, s->at + 1, index - 1);
 	if (value > s->last)
 		s->grew_in++;
-	s->variation +=
-	    value > s->last ? value - s->last : s->last - value;
+	s->variation += value > s->last ? value - s->last : s->last - value;
 	s->last = value;
 	s->at = index;
 	held(s, index, index);

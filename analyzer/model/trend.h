@@ -22,10 +22,10 @@
 #include <stdint.h>
 
 enum seep_trend {
-	SEEP_TREND_NONE,    /* it did not grow */
-	SEEP_TREND_GREW,    /* too few snapshots to say more */
-	SEEP_TREND_GROWING, /* never stops */
-	SEEP_TREND_STOPPED, /* grew, then stopped */
+	SEEP_TREND_NONE,     /* it did not grow */
+	SEEP_TREND_GREW,     /* too few snapshots to say more */
+	SEEP_TREND_GROWING,  /* never stops */
+	SEEP_TREND_STOPPED,  /* grew, then stopped */
 	SEEP_TREND_CHURNING, /* goes up and down */
 };
 

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/* json.c - reports for programs: seep-report/1, seep-growth/1, seep-diff/1 */
+#include <jansson.h>
+#include <string.h>
+
+#include "analyzer/out/format.h"
+#include "analyzer/out/out.h"
+
+/*
+ * Sites are built, written and forgotten one by one, so that 100,000 of them
+ * take no more memory than one. jansson passes NULL through: a lack of memory
+ * anywhere shows at the end as an object that is not there.
+ */
+#define DUMP_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII)
+
+static struct seep_error *no_memory(void)
+{
+	return seep_error_new(SEEP_ERROR_OTHER, "out of memory");
+}
+
+static json_t *text(const char *s)
+{
+	char *valid;
+	json_t *j;
+
+	if (!s)
+		return json_null();
+	valid = seep_valid_utf8(s);
+	j = valid ? json_string_nocheck(valid) : NULL;
+	free(valid);
+	return j;
+}
+
+static json_t *number(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+static json_t *age(uint64_t ms)
+{
+	return ms == SEEP_AGE_UNKNOWN ? json_null() : number(ms);
+}
+
+/* ---- stacks ------------------------------------------------------------- */
+
+static json_t *frame(const struct seep_frame *f)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "function", text(f->function));
+	json_object_set_new(j, "file", text(f->file));
+	json_object_set_new(j, "line", f->line ? number(f->line) : json_null());
+	json_object_set_new(j, "module", text(f->module));
+	json_object_set_new(
+	    j, "offset", f->truncated ? json_null() : number(f->offset));
+	json_object_set_new(j, "inlined", json_boolean(f->inlined));
+	if (f->truncated)
+		json_object_set_new(j, "truncated", json_true());
+	return j;
+}
+
+/* Frames of one address are shared by many stacks: each is built once. */
+struct stacks {
+	struct seep_stacks *stacks;
+	struct seep_stack stack;
+	json_t **frames;
+};
+
+static bool stacks_init(struct stacks *s, struct seep_stacks *stacks)
+{
+	s->stacks = stacks;
+	s->stack = (struct seep_stack){0};
+	s->frames = calloc((size_t)stacks->nr_frames + 1, sizeof(json_t *));
+	return s->frames != NULL;
+}
+
+static void stacks_deinit(struct stacks *s)
+{
+	for (uint32_t i = 0; s->frames && i < s->stacks->nr_frames; i++)
+		json_decref(s->frames[i]);
+	free(s->frames);
+	seep_stack_deinit(&s->stack);
+}
+
+static json_t *shared_frame(struct stacks *s, const struct seep_frame *f)
+{
+	json_t **at = &s->frames[f - s->stacks->frames];
+
+	if (!*at)
+		*at = frame(f);
+	return json_incref(*at);
+}
+
+/* Adds "blame" and "frames" of the stack that is loaded. */
+static void set_frames(json_t *site, struct stacks *s)
+{
+	json_t *frames = json_array();
+
+	for (size_t i = 0; i < s->stack.nr; i++)
+		json_array_append_new(
+		    frames, shared_frame(s, s->stack.frames[i]));
+	json_object_set_new(site, "blame", number(s->stack.blame));
+	json_object_set_new(site, "frames", frames);
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+/* The object without its last brace, so that a list can follow. */
+static struct seep_error *write_open(json_t *j, const char *list, FILE *f)
+{
+	char *s = j ? json_dumps(j, DUMP_FLAGS) : NULL;
+	size_t len;
+
+	json_decref(j);
+	if (!s)
+		return no_memory();
+	len = strlen(s) - 1;
+	fprintf(f, "%.*s%s\"%s\":[", (int)len, s, len > 1 ? "," : "", list);
+	free(s);
+	return NULL;
+}
+
+static struct seep_error *write_item(json_t *j, bool first, FILE *f)
+{
+	int bad;
+
+	if (!j)
+		return no_memory();
+	fputs(first ? "\n" : ",\n", f);
+	bad = json_dumpf(j, f, DUMP_FLAGS);
+	json_decref(j);
+	/* a failed write shows at the stream, too */
+	return bad && !ferror(f) ? no_memory() : NULL;
+}
+
+/* ---- report ------------------------------------------------------------- */
+
+static json_t *command(const struct seep_process *p)
+{
+	json_t *j = json_array();
+
+	for (char **arg = p->command; arg && *arg; arg++)
+		json_array_append_new(j, text(*arg));
+	return j;
+}
+
+static json_t *drops(
+    const uint64_t *counts, const struct seep_drop_cause *causes)
+{
+	json_t *j = json_object();
+	char buf[32];
+
+	for (unsigned i = 0; i < SEEP_NR_DROP_CAUSES; i++) {
+		char *name;
+
+		if (!counts[i])
+			continue;
+		name = seep_valid_utf8(
+		    seep_drop_cause_name(causes, i, buf, sizeof(buf)));
+		if (name)
+			json_object_set_new_nocheck(j, name, number(counts[i]));
+		free(name);
+	}
+	return j;
+}
+
+static json_t *totals(const struct seep_process *p)
+{
+	const struct seep_counts *c = &p->totals;
+	json_t *j = json_object();
+
+	json_object_set_new(j, "alloc_blocks", number(c->alloc_blocks));
+	json_object_set_new(j, "alloc_bytes", number(c->alloc_bytes));
+	json_object_set_new(j, "free_blocks", number(c->free_blocks));
+	json_object_set_new(j, "live_blocks", number(c->live_blocks));
+	json_object_set_new(j, "live_bytes", number(c->live_bytes));
+	json_object_set_new(j, "peak_live_bytes", number(p->peak_live_bytes));
+	return j;
+}
+
+static json_t *memory(const struct seep_process *p)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "rss_bytes", number(p->rss_bytes));
+	json_object_set_new(j, "uss_bytes", number(p->uss_bytes));
+	json_object_set_new(j, "pss_bytes", number(p->pss_bytes));
+	json_object_set_new(j, "seep_bytes", number(p->seep_bytes));
+	return j;
+}
+
+static json_t *exit_of(const struct seep_process *p)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "code",
+	    p->exit_code < 0 ? json_null() : json_integer(p->exit_code));
+	json_object_set_new(j, "signal",
+	    p->exit_signal <= 0 ? json_null() : json_integer(p->exit_signal));
+	return j;
+}
+
+static const char *state_of(const struct seep_process *p)
+{
+	switch (p->state) {
+	case SEEP_PROCESS_RUNNING:
+		return "running";
+	case SEEP_PROCESS_EXECED:
+		return "execed";
+	case SEEP_PROCESS_LOST:
+		return "lost";
+	case SEEP_PROCESS_EXITED:
+		break;
+	}
+	return "exited";
+}
+
+static json_t *process(
+    const struct seep_report *r, const struct seep_process *p)
+{
+	json_t *j = json_object(), *inherited = json_object();
+
+	json_object_set_new(j, "pid", number(p->pid));
+	json_object_set_new(j, "ppid", number(p->ppid));
+	json_object_set_new(j, "exe", text(p->exe));
+	json_object_set_new(j, "command", command(p));
+	json_object_set_new(j, "state", json_string(state_of(p)));
+	json_object_set_new(j, "start_ms", number(p->start_ms));
+	json_object_set_new(j, "end_ms", number(p->end_ms));
+	json_object_set_new(j, "exit", exit_of(p));
+	json_object_set_new(j, "drops", drops(p->drops, r->causes));
+	json_object_set_new(j, "totals", totals(p));
+	json_object_set_new(j, "unknown_frees", number(p->unknown_frees));
+	json_object_set_new(inherited, "blocks", number(p->inherited_blocks));
+	json_object_set_new(inherited, "bytes", number(p->inherited_bytes));
+	json_object_set_new(j, "inherited", inherited);
+	json_object_set_new(j, "memory", memory(p));
+	return j;
+}
+
+static json_t *report_site(const struct seep_site *s, struct stacks *stacks)
+{
+	json_t *j;
+
+	if (!seep_stack_load(&stacks->stack, stacks->stacks, s->stack))
+		return NULL;
+	j = json_object();
+	json_object_set_new(
+	    j, "fingerprint", json_string(stacks->stack.fingerprint));
+	json_object_set_new(
+	    j, "class", json_string(seep_class_name(s->class_)));
+	json_object_set_new(j, "live_blocks", number(s->counts.live_blocks));
+	json_object_set_new(j, "live_bytes", number(s->counts.live_bytes));
+	json_object_set_new(j, "alloc_blocks", number(s->counts.alloc_blocks));
+	json_object_set_new(j, "alloc_bytes", number(s->counts.alloc_bytes));
+	json_object_set_new(j, "free_blocks", number(s->counts.free_blocks));
+	json_object_set_new(j, "oldest_age_ms", age(s->oldest_age_ms));
+	json_object_set_new(j, "newest_age_ms", age(s->newest_age_ms));
+	set_frames(j, stacks);
+	return j;
+}
+
+struct seep_error *seep_json_report(
+    const struct seep_report *r, size_t top, FILE *f)
+{
+	struct stacks stacks;
+	struct seep_error *err = NULL;
+
+	if (!stacks_init(&stacks, r->stacks))
+		return no_memory();
+	fputs("{\"schema\":\"seep-report/1\",\"processes\":[", f);
+	for (size_t i = 0; i < r->nr_processes && !err; i++) {
+		const struct seep_report_process *rp = &r->processes[i];
+
+		fputs(i ? ",\n" : "\n", f);
+		err = write_open(process(r, &rp->process), "sites", f);
+		for (size_t k = 0; k < rp->nr_sites && !err; k++) {
+			if (top && k == top)
+				break;
+			err = write_item(
+			    report_site(&rp->sites[k], &stacks), !k, f);
+		}
+		fputs("]}", f);
+	}
+	fputs("]}\n", f);
+	stacks_deinit(&stacks);
+	return err;
+}
+
+/* ---- growth ------------------------------------------------------------- */
+
+static json_t *snapshot(const struct seep_snapshot *s)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "id", json_integer(s->id));
+	json_object_set_new(j, "at_ms", number(s->at_ms));
+	json_object_set_new(j, "live_blocks", number(s->totals.live_blocks));
+	json_object_set_new(j, "live_bytes", number(s->totals.live_bytes));
+	json_object_set_new(
+	    j, "rss_bytes", s->rss_bytes ? number(s->rss_bytes) : json_null());
+	json_object_set_new(j, "label", text(s->label));
+	return j;
+}
+
+static json_t *rest(const struct seep_growth_rest *r)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "sites", number(r->nr_sites));
+	json_object_set_new(j, "delta_bytes", json_integer(r->delta_bytes));
+	return j;
+}
+
+static json_t *growth_head(
+    const struct seep_process *p, json_t *from, const struct seep_snapshot *to)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "schema", json_string("seep-growth/1"));
+	json_object_set_new(j, "pid", number(p->pid));
+	json_object_set_new(j, "exe", text(p->exe));
+	json_object_set_new(j, "command", command(p));
+	json_object_set_new(j, "from", from);
+	json_object_set_new(j, "to", snapshot(to));
+	return j;
+}
+
+static json_t *growth_site(
+    const struct seep_growth_site *s, struct stacks *stacks)
+{
+	json_t *j;
+
+	if (!seep_stack_load(&stacks->stack, stacks->stacks, s->stack))
+		return NULL;
+	j = json_object();
+	json_object_set_new(
+	    j, "fingerprint", json_string(stacks->stack.fingerprint));
+	json_object_set_new(j, "delta_blocks", json_integer(s->delta_blocks));
+	json_object_set_new(j, "delta_bytes", json_integer(s->delta_bytes));
+	json_object_set_new(j, "live_blocks", number(s->live_blocks));
+	json_object_set_new(j, "live_bytes", number(s->live_bytes));
+	json_object_set_new(j, "grew_in", number(s->trend.grew_in));
+	json_object_set_new(j, "of", number(s->trend.of));
+	json_object_set_new(
+	    j, "trend", json_string(seep_trend_name(s->trend.trend)));
+	json_object_set_new(j, "oldest_age_ms", age(s->oldest_age_ms));
+	set_frames(j, stacks);
+	return j;
+}
+
+struct seep_error *seep_json_growth(
+    const struct seep_growth *g, size_t top, FILE *f)
+{
+	struct seep_error *err;
+	struct stacks stacks;
+	json_t *head;
+
+	if (!stacks_init(&stacks, g->stacks))
+		return no_memory();
+	head = growth_head(&g->process, snapshot(&g->from), &g->to);
+	json_object_set_new(head, "drops", drops(g->process.drops, g->causes));
+	json_object_set_new(head, "snapshots", number(g->nr_snapshots));
+	json_object_set_new(head, "stopped", rest(&g->stopped));
+	json_object_set_new(head, "churning", rest(&g->churning));
+	err = write_open(head, "sites", f);
+	for (size_t i = 0; i < g->nr_sites && !err; i++) {
+		if (top && i == top)
+			break;
+		err = write_item(growth_site(&g->sites[i], &stacks), !i, f);
+	}
+	fputs("]}\n", f);
+	stacks_deinit(&stacks);
+	return err;
+}
+
+struct seep_error *seep_json_growth_begins(
+    const struct seep_process *p, const struct seep_snapshot *to, FILE *f)
+{
+	struct seep_error *err;
+
+	err = write_open(growth_head(p, json_null(), to), "sites", f);
+	fputs("]}\n", f);
+	return err;
+}
+
+/* ---- diff --------------------------------------------------------------- */
+
+static json_t *side(const struct seep_diff_side *s)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "file", text(s->path));
+	json_object_set_new(j, "processes", number(s->nr_processes));
+	json_object_set_new(j, "live_blocks", number(s->totals.live_blocks));
+	json_object_set_new(j, "live_bytes", number(s->totals.live_bytes));
+	json_object_set_new(j, "drops", drops(s->drops, s->causes));
+	return j;
+}
+
+static json_t *side_counts(const struct seep_counts *c)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "live_blocks", number(c->live_blocks));
+	json_object_set_new(j, "live_bytes", number(c->live_bytes));
+	json_object_set_new(j, "alloc_blocks", number(c->alloc_blocks));
+	json_object_set_new(j, "alloc_bytes", number(c->alloc_bytes));
+	return j;
+}
+
+static json_t *diff_site(const struct seep_diff_site *s, struct stacks *stacks)
+{
+	json_t *j;
+
+	if (!seep_stack_load(&stacks->stack, stacks->stacks, s->stack))
+		return NULL;
+	j = json_object();
+	json_object_set_new(j, "fingerprint", json_string(s->fingerprint));
+	json_object_set_new(j, "delta_blocks",
+	    json_integer((json_int_t)(s->b.live_blocks - s->a.live_blocks)));
+	json_object_set_new(j, "delta_bytes",
+	    json_integer((json_int_t)(s->b.live_bytes - s->a.live_bytes)));
+	json_object_set_new(j, "a", s->in_a ? side_counts(&s->a) : json_null());
+	json_object_set_new(j, "b", s->in_b ? side_counts(&s->b) : json_null());
+	set_frames(j, stacks);
+	return j;
+}
+
+struct seep_error *seep_json_diff(
+    const struct seep_diff *d, size_t top, FILE *f)
+{
+	struct seep_error *err;
+	struct stacks stacks;
+	json_t *head;
+
+	if (!stacks_init(&stacks, d->stacks))
+		return no_memory();
+	head = json_object();
+	json_object_set_new(head, "schema", json_string("seep-diff/1"));
+	json_object_set_new(head, "a", side(&d->a));
+	json_object_set_new(head, "b", side(&d->b));
+	err = write_open(head, "sites", f);
+	for (size_t i = 0; i < d->nr_sites && !err; i++) {
+		if (top && i == top)
+			break;
+		err = write_item(diff_site(&d->sites[i], &stacks), !i, f);
+	}
+	fputs("]}\n", f);
+	stacks_deinit(&stacks);
+	return err;
+}

@@ -1,0 +1,620 @@
+/* SPDX-License-Identifier: MIT */
+/* text.c - reports for people: one screen, the worst first */
+#include <inttypes.h>
+#include <string.h>
+
+#include "analyzer/out/format.h"
+#include "analyzer/out/out.h"
+
+#define FULL_PROCESSES 5  /* at most, unless all are asked for */
+#define SMALL_SHARE    20 /* of all live bytes: a process with less is small */
+#define MAX_VIA	       3
+
+static struct seep_error *no_memory(void)
+{
+	return seep_error_new(SEEP_ERROR_OTHER, "out of memory");
+}
+
+static const char *plural(uint64_t nr)
+{
+	return nr == 1 ? "" : "s";
+}
+
+/* ---- stacks ------------------------------------------------------------- */
+
+/* "through operator new, std::vector": what lies inside of the blame frame. */
+static void print_via(FILE *f, const struct seep_stack *s)
+{
+	const char *last = NULL;
+	int nr = 0;
+
+	for (size_t i = 0; i < s->blame; i++) {
+		const char *name = s->frames[i]->function;
+		size_t len;
+
+		if (!name || (last && !strcmp(last, name)))
+			continue;
+		if (nr == MAX_VIA) {
+			fputs(", ...", f);
+			break;
+		}
+		fputs(nr++ ? ", " : "        through ", f);
+		/* the parameters say nothing here */
+		len = strcspn(name, "(<");
+		if (len && len < 80) {
+			char cut[81];
+
+			memcpy(cut, name, len);
+			cut[len] = '\0';
+			seep_print_safe(f, cut);
+		} else {
+			seep_print_safe(f, name);
+		}
+		last = name;
+	}
+	if (nr)
+		fputc('\n', f);
+}
+
+static bool is_main(const struct seep_frame *f)
+{
+	return f->function && !strcmp(f->function, "main");
+}
+
+/* From the blame frame to main, or as many as depth allows. */
+static void print_stack(FILE *f, const struct seep_stack *s, size_t depth)
+{
+	size_t shown = 0, i = depth ? s->blame : 0;
+
+	if (!s->nr)
+		fputs("      (no stack was recorded)\n", f);
+	while (i < s->nr && (!depth || shown < depth)) {
+		size_t same = 1;
+
+		fputs(i == s->blame ? "      " : "        ", f);
+		seep_print_frame(f, s->frames[i]);
+		while (i + same < s->nr && i + same != s->blame &&
+		       s->frames[i + same] == s->frames[i])
+			same++;
+		if (same > 1)
+			fprintf(f, " (%zu times)", same);
+		fputc('\n', f);
+		if (i == s->blame && depth)
+			print_via(f, s);
+		shown++;
+		i += same;
+		if (depth && is_main(s->frames[i - 1]))
+			return; /* the C library lies outside */
+	}
+	if (i < s->nr)
+		fprintf(f, "        and %zu more frame%s\n", s->nr - i,
+		    plural(s->nr - i));
+}
+
+static struct seep_error *print_site_stack(FILE *f, struct seep_stacks *stacks,
+    uint32_t number, struct seep_stack *stack, size_t depth)
+{
+	if (!seep_stack_load(stack, stacks, number))
+		return no_memory();
+	print_stack(f, stack, depth);
+	return NULL;
+}
+
+/* ---- processes ---------------------------------------------------------- */
+
+static void print_command(FILE *f, const struct seep_process *p)
+{
+	size_t width = 0;
+
+	if (!p->command || !p->command[0]) {
+		seep_print_safe(f, p->exe ? seep_base_name(p->exe) : "?");
+		return;
+	}
+	for (int i = 0; p->command[i]; i++) {
+		width += strlen(p->command[i]) + 1;
+		if (i && width > 60) {
+			fputs(" ...", f);
+			return;
+		}
+		if (i)
+			fputc(' ', f);
+		seep_print_safe(f, p->command[i]);
+	}
+}
+
+static void print_end(FILE *f, const struct seep_process *p)
+{
+	uint64_t ms = p->end_ms > p->start_ms ? p->end_ms - p->start_ms : 0;
+	char buf[SEEP_FORMAT_MAX];
+
+	fprintf(f, "pid %" PRIu32 ", ", p->pid);
+	switch (p->state) {
+	case SEEP_PROCESS_RUNNING:
+		fprintf(f, "running for %s", seep_format_ms(ms, buf));
+		return;
+	case SEEP_PROCESS_EXECED:
+		fprintf(
+		    f, "replaced by exec after %s", seep_format_ms(ms, buf));
+		return;
+	case SEEP_PROCESS_LOST:
+		fprintf(f, "last seen after %s: seep ended before it did",
+		    seep_format_ms(ms, buf));
+		return;
+	case SEEP_PROCESS_EXITED:
+		break;
+	}
+	if (p->exit_signal > 0)
+		fprintf(f, "killed by signal %d (%s)", p->exit_signal,
+		    strsignal(p->exit_signal));
+	else if (p->exit_code >= 0)
+		fprintf(f, "exited with %d", p->exit_code);
+	else
+		fputs("ended", f);
+	fprintf(f, " after %s", seep_format_ms(ms, buf));
+}
+
+static bool has_drops(const uint64_t *drops)
+{
+	for (int i = 0; i < SEEP_NR_DROP_CAUSES; i++) {
+		if (drops[i])
+			return true;
+	}
+	return false;
+}
+
+static void print_drops(FILE *f, const uint64_t *drops,
+    const struct seep_drop_cause *causes, const char *whose)
+{
+	char buf[SEEP_FORMAT_MAX];
+
+	if (!has_drops(drops))
+		return;
+	fprintf(f, "  not recorded%s, what follows is not the whole truth:\n",
+	    whose);
+	for (unsigned i = 0; i < SEEP_NR_DROP_CAUSES; i++) {
+		if (!drops[i])
+			continue;
+		fprintf(f, "    ");
+		seep_print_safe(
+		    f, seep_drop_cause_name(causes, i, buf, sizeof(buf)));
+		fprintf(f, " %" PRIu64, drops[i]);
+		if (causes[i].meaning) {
+			fputs(": ", f);
+			seep_print_safe(f, causes[i].meaning);
+		}
+		fputc('\n', f);
+	}
+}
+
+static void print_totals(FILE *f, const struct seep_process *p)
+{
+	const struct seep_counts *c = &p->totals;
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	fprintf(f, "  alive      %s in %s\n",
+	    seep_format_bytes(c->live_bytes, a),
+	    seep_format_blocks(c->live_blocks, b));
+	fprintf(f, "  allocated  %s in %s",
+	    seep_format_bytes(c->alloc_bytes, a),
+	    seep_format_blocks(c->alloc_blocks, b));
+	fprintf(f, ", %" PRIu64 " freed\n", c->free_blocks);
+	if (p->peak_live_bytes)
+		fprintf(f, "  peak       %s, sampled\n",
+		    seep_format_bytes(p->peak_live_bytes, a));
+	if (p->rss_bytes) {
+		fprintf(
+		    f, "  RSS        %s", seep_format_bytes(p->rss_bytes, a));
+		if (p->seep_bytes)
+			fprintf(f, ", of which seep itself takes %s",
+			    seep_format_bytes(p->seep_bytes, b));
+		fputc('\n', f);
+	}
+	if (p->inherited_blocks)
+		fprintf(f,
+		    "  inherited  about %s in %s from the parent at the fork, "
+		    "not in these figures\n",
+		    seep_format_bytes(p->inherited_bytes, a),
+		    seep_format_blocks(p->inherited_blocks, b));
+}
+
+/* ---- report: sites ------------------------------------------------------ */
+
+static void print_age(FILE *f, const struct seep_site *s)
+{
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	if (s->oldest_age_ms == SEEP_AGE_UNKNOWN)
+		return;
+	seep_format_ms(s->oldest_age_ms, a);
+	if (s->counts.live_blocks > 1 && s->newest_age_ms != SEEP_AGE_UNKNOWN &&
+	    strcmp(a, seep_format_ms(s->newest_age_ms, b)))
+		fprintf(f, ", %s to %s old", b, a);
+	else
+		fprintf(f, ", %s old", a);
+}
+
+static void print_trend(FILE *f, const struct seep_site_trend *t)
+{
+	switch (t->trend) {
+	case SEEP_TREND_GROWING:
+		fprintf(f,
+		    "never stops growing: in %" PRIu32 " of %" PRIu32
+		    " snapshot%s",
+		    t->grew_in, t->of, plural(t->of));
+		break;
+	case SEEP_TREND_GREW:
+		fprintf(f, "grew in %" PRIu32 " of %" PRIu32 " snapshot%s",
+		    t->grew_in, t->of, plural(t->of));
+		break;
+	case SEEP_TREND_STOPPED:
+		fprintf(f,
+		    "grew, then stopped: in %" PRIu32 " of %" PRIu32
+		    " snapshots",
+		    t->grew_in, t->of);
+		break;
+	case SEEP_TREND_CHURNING:
+		fputs("goes up and down", f);
+		break;
+	case SEEP_TREND_NONE:
+		fputs("steady", f);
+		break;
+	}
+}
+
+static void print_site(FILE *f, size_t rank, const struct seep_site *s,
+    const struct seep_site_trend *trend, const struct seep_text_options *opt)
+{
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	fprintf(f, "  #%-2zu %s in %s", rank,
+	    seep_format_bytes(s->counts.live_bytes, a),
+	    seep_format_blocks(s->counts.live_blocks, b));
+	print_age(f, s);
+	if (s->class_ != SEEP_CLASS_UNKNOWN)
+		fprintf(f, ", %s", seep_class_name(s->class_));
+	if (opt->idle_sites)
+		fprintf(f, ", allocated %s in %s",
+		    seep_format_bytes(s->counts.alloc_bytes, a),
+		    seep_format_blocks(s->counts.alloc_blocks, b));
+	if (trend && trend->of) {
+		fputs(", ", f);
+		print_trend(f, trend);
+	}
+	fputc('\n', f);
+}
+
+/* Sites come with those that have nothing alive behind the others, unless the
+ * order is another one; then they count, too. */
+static size_t count_shown(const struct seep_report_process *rp, bool idle)
+{
+	size_t nr = 0;
+
+	if (idle)
+		return rp->nr_sites;
+	for (size_t i = 0; i < rp->nr_sites; i++)
+		nr += rp->sites[i].counts.live_blocks != 0;
+	return nr;
+}
+
+static struct seep_error *print_sites(FILE *f, const struct seep_report *r,
+    const struct seep_report_process *rp, const struct seep_text_options *opt)
+{
+	size_t nr = count_shown(rp, opt->idle_sites), rank = 0;
+	struct seep_counts rest = {0};
+	struct seep_stack stack = {0};
+	struct seep_error *err = NULL;
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	for (size_t i = 0; i < rp->nr_sites && !err; i++) {
+		const struct seep_site *s = &rp->sites[i];
+
+		if (!opt->idle_sites && !s->counts.live_blocks)
+			continue;
+		if (opt->top && rank == opt->top) {
+			rest.live_bytes += s->counts.live_bytes;
+			rest.live_blocks += s->counts.live_blocks;
+			continue;
+		}
+		fputc('\n', f);
+		print_site(
+		    f, ++rank, s, rp->trends ? &rp->trends[i] : NULL, opt);
+		err = print_site_stack(
+		    f, r->stacks, s->stack, &stack, opt->depth);
+	}
+	seep_stack_deinit(&stack);
+	if (err)
+		return err;
+	if (rank < nr)
+		fprintf(f,
+		    "\n  and %zu more site%s with %s in %s (--all lists "
+		    "them)\n",
+		    nr - rank, plural(nr - rank),
+		    seep_format_bytes(rest.live_bytes, a),
+		    seep_format_blocks(rest.live_blocks, b));
+	if (!nr && rp->filtered)
+		fputs("\n  no site passes the filters\n", f);
+	else if (!nr && rp->process.totals.alloc_blocks)
+		fputs("\n  everything was freed\n", f);
+	else if (!nr)
+		fputs("\n  no allocation was seen\n", f);
+	return NULL;
+}
+
+static struct seep_error *print_process(FILE *f, const struct seep_report *r,
+    const struct seep_report_process *rp, const struct seep_text_options *opt)
+{
+	print_command(f, &rp->process);
+	fputs("  (", f);
+	print_end(f, &rp->process);
+	fputs(")\n", f);
+	print_drops(f, rp->process.drops, r->causes, "");
+	print_totals(f, &rp->process);
+	return print_sites(f, r, rp, opt);
+}
+
+/* ---- report: the tree --------------------------------------------------- */
+
+static void print_small(
+    FILE *f, const struct seep_report *r, const struct seep_report_process *rp)
+{
+	const struct seep_process *p = &rp->process;
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	fputs("  ", f);
+	print_command(f, p);
+	fputs(" (", f);
+	print_end(f, p);
+	fprintf(f, "): %s in %s\n", seep_format_bytes(p->totals.live_bytes, a),
+	    seep_format_blocks(p->totals.live_blocks, b));
+	for (unsigned i = 0; i < SEEP_NR_DROP_CAUSES; i++) {
+		if (!p->drops[i])
+			continue;
+		fputs("    not recorded: ", f);
+		seep_print_safe(
+		    f, seep_drop_cause_name(r->causes, i, a, sizeof(a)));
+		fprintf(f, " %" PRIu64 "\n", p->drops[i]);
+	}
+}
+
+static bool is_small(const struct seep_report *r, size_t i, uint64_t all)
+{
+	const struct seep_process *p = &r->processes[i].process;
+
+	if (i == 0)
+		return false;
+	return i >= FULL_PROCESSES || p->state == SEEP_PROCESS_EXECED ||
+	       p->totals.live_bytes < all / SMALL_SHARE;
+}
+
+struct seep_error *seep_text_report(
+    const struct seep_report *r, const struct seep_text_options *opt, FILE *f)
+{
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+	uint64_t bytes = 0, blocks = 0;
+	size_t nr_small = 0;
+	struct seep_error *err = NULL;
+
+	if (!r->nr_processes) {
+		fputs("no process was recorded\n", f);
+		return NULL;
+	}
+	for (size_t i = 0; i < r->nr_processes; i++) {
+		bytes += r->processes[i].process.totals.live_bytes;
+		blocks += r->processes[i].process.totals.live_blocks;
+	}
+	if (r->nr_processes > 1)
+		fprintf(f, "%zu processes, %s in %s alive in all\n\n",
+		    r->nr_processes, seep_format_bytes(bytes, a),
+		    seep_format_blocks(blocks, b));
+	for (size_t i = 0; i < r->nr_processes && !err; i++) {
+		if (!opt->all_processes && is_small(r, i, bytes)) {
+			nr_small++;
+			continue;
+		}
+		if (i)
+			fputc('\n', f);
+		err = print_process(f, r, &r->processes[i], opt);
+	}
+	if (err || !nr_small)
+		return err;
+	fputs("\nother processes (--process PID shows one):\n", f);
+	for (size_t i = 0; i < r->nr_processes; i++) {
+		if (is_small(r, i, bytes))
+			print_small(f, r, &r->processes[i]);
+	}
+	return NULL;
+}
+
+/* ---- growth ------------------------------------------------------------- */
+
+void seep_text_growth_begins(
+    const struct seep_process *p, const struct seep_snapshot *to, FILE *f)
+{
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	print_command(f, p);
+	fprintf(f,
+	    "  (pid %" PRIu32 ")\n"
+	    "  snapshot %" PRId64 " is the baseline: %s in %s alive\n"
+	    "  ask again later for what grew since\n",
+	    p->pid, to->id, seep_format_bytes(to->totals.live_bytes, a),
+	    seep_format_blocks(to->totals.live_blocks, b));
+}
+
+static void print_window(FILE *f, const struct seep_growth *g)
+{
+	const struct seep_counts *from = &g->from.totals, *to = &g->to.totals;
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	fprintf(f, "  from snapshot %" PRId64 " (at %s%s)", g->from.id,
+	    seep_format_ms(g->from.at_ms, a),
+	    g->warm_up ? ", after the warm-up" : "");
+	fprintf(f, " to %" PRId64 " (at %s), %" PRIu32 " snapshot%s\n",
+	    g->to.id, seep_format_ms(g->to.at_ms, a), g->nr_snapshots,
+	    plural(g->nr_snapshots));
+	fprintf(f, "  alive      %s in %s, ",
+	    seep_format_bytes(to->live_bytes, a),
+	    seep_format_blocks(to->live_blocks, b));
+	fprintf(f, "%s and %+" PRId64 " blocks\n",
+	    seep_format_delta((int64_t)(to->live_bytes - from->live_bytes), a),
+	    (int64_t)(to->live_blocks - from->live_blocks));
+	if (g->to.rss_bytes && g->from.rss_bytes)
+		fprintf(f, "  RSS        %s, %s\n",
+		    seep_format_bytes(g->to.rss_bytes, a),
+		    seep_format_delta(
+			(int64_t)(g->to.rss_bytes - g->from.rss_bytes), b));
+}
+
+static void print_growth_site(
+    FILE *f, size_t rank, const struct seep_growth_site *s)
+{
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	fprintf(f, "\n  #%-2zu %s and %+" PRId64 " blocks, ", rank,
+	    seep_format_delta(s->delta_bytes, a), s->delta_blocks);
+	print_trend(f, &s->trend);
+	fprintf(f, "\n      now %s in %s", seep_format_bytes(s->live_bytes, a),
+	    seep_format_blocks(s->live_blocks, b));
+	if (s->oldest_age_ms != SEEP_AGE_UNKNOWN)
+		fprintf(f, ", the oldest %s old",
+		    seep_format_ms(s->oldest_age_ms, a));
+	fputc('\n', f);
+}
+
+static void print_rest(
+    FILE *f, const struct seep_growth_rest *rest, const char *what)
+{
+	char a[SEEP_FORMAT_MAX];
+
+	if (rest->nr_sites)
+		fprintf(f, "  %zu site%s %s: %s (--all lists them)\n",
+		    rest->nr_sites, plural(rest->nr_sites), what,
+		    seep_format_delta(rest->delta_bytes, a));
+}
+
+struct seep_error *seep_text_growth(
+    const struct seep_growth *g, const struct seep_text_options *opt, FILE *f)
+{
+	struct seep_growth_rest rest = {0};
+	struct seep_stack stack = {0};
+	struct seep_error *err = NULL;
+
+	print_command(f, &g->process);
+	fputs("  (", f);
+	print_end(f, &g->process);
+	fputs(")\n", f);
+	print_drops(f, g->process.drops, g->causes, "");
+	print_window(f, g);
+	for (size_t i = 0; i < g->nr_sites && !err; i++) {
+		const struct seep_growth_site *s = &g->sites[i];
+
+		if (opt->top && i >= opt->top) {
+			rest.nr_sites++;
+			rest.delta_bytes += s->delta_bytes;
+			continue;
+		}
+		print_growth_site(f, i + 1, s);
+		err = print_site_stack(
+		    f, g->stacks, s->stack, &stack, opt->depth);
+	}
+	seep_stack_deinit(&stack);
+	if (err)
+		return err;
+	if (!g->nr_sites)
+		fputs("\n  nothing grew\n", f);
+	if (rest.nr_sites || g->stopped.nr_sites || g->churning.nr_sites)
+		fputc('\n', f);
+	print_rest(f, &rest, "more grew");
+	print_rest(f, &g->stopped, "grew, then stopped");
+	print_rest(f, &g->churning, "went up and down");
+	return NULL;
+}
+
+/* ---- diff --------------------------------------------------------------- */
+
+static void print_side(FILE *f, char name, const struct seep_diff_side *s)
+{
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	fprintf(f, "%c: ", name);
+	seep_print_safe(f, s->path);
+	fprintf(f, "\n  alive      %s in %s",
+	    seep_format_bytes(s->totals.live_bytes, a),
+	    seep_format_blocks(s->totals.live_blocks, b));
+	if (s->nr_processes > 1)
+		fprintf(f, ", in %zu processes", s->nr_processes);
+	fputc('\n', f);
+	print_drops(f, s->drops, s->causes, "");
+}
+
+static int64_t diff_bytes(const struct seep_diff_site *s)
+{
+	return (int64_t)(s->b.live_bytes - s->a.live_bytes);
+}
+
+static int64_t diff_blocks(const struct seep_diff_site *s)
+{
+	return (int64_t)(s->b.live_blocks - s->a.live_blocks);
+}
+
+static struct seep_error *print_diff_site(FILE *f, const struct seep_diff *d,
+    const struct seep_diff_site *s, size_t rank, struct seep_stack *stack,
+    size_t depth)
+{
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	fprintf(f, "\n  #%-2zu %s and %+" PRId64 " blocks", rank,
+	    seep_format_delta(diff_bytes(s), a), diff_blocks(s));
+	if (!s->a.live_blocks)
+		fputs(", new", f);
+	else if (!s->b.live_blocks)
+		fputs(", gone", f);
+	fprintf(f,
+	    "\n      a: %s in %" PRIu64 ", b: %s in %" PRIu64 " blocks\n",
+	    seep_format_bytes(s->a.live_bytes, a), s->a.live_blocks,
+	    seep_format_bytes(s->b.live_bytes, b), s->b.live_blocks);
+	return print_site_stack(f, d->stacks, s->stack, stack, depth);
+}
+
+struct seep_error *seep_text_diff(
+    const struct seep_diff *d, const struct seep_text_options *opt, FILE *f)
+{
+	size_t first_less = 0, cut = 0, rank = 0;
+	struct seep_stack stack = {0};
+	struct seep_error *err = NULL;
+	char a[SEEP_FORMAT_MAX];
+
+	print_side(f, 'a', &d->a);
+	print_side(f, 'b', &d->b);
+	fprintf(f, "b less a: %s and %+" PRId64 " blocks\n",
+	    seep_format_delta(
+		(int64_t)(d->b.totals.live_bytes - d->a.totals.live_bytes), a),
+	    (int64_t)(d->b.totals.live_blocks - d->a.totals.live_blocks));
+	while (
+	    first_less < d->nr_sites && diff_bytes(&d->sites[first_less]) >= 0)
+		first_less++;
+	for (size_t i = 0; i < first_less && !err; i++) {
+		if (opt->top && i >= opt->top)
+			cut++;
+		else
+			err = print_diff_site(
+			    f, d, &d->sites[i], ++rank, &stack, opt->depth);
+	}
+	/* those that shrank most come first among those that shrank */
+	for (size_t i = d->nr_sites; i > first_less && !err; i--) {
+		if (opt->top && d->nr_sites - i >= opt->top)
+			cut++;
+		else
+			err = print_diff_site(
+			    f, d, &d->sites[i - 1], ++rank, &stack, opt->depth);
+	}
+	seep_stack_deinit(&stack);
+	if (err)
+		return err;
+	if (cut)
+		fprintf(f, "\n  and %zu more site%s (--all lists them)\n", cut,
+		    plural(cut));
+	if (!d->nr_sites)
+		fputs("\n  no site differs\n", f);
+	return NULL;
+}
