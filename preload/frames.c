@@ -27,39 +27,47 @@
 #define STACK_MAX   (1ull << 30) /* farther than this is another stack */
 #define FRAME_MAX   (1ull << 24) /* where no end of the stack is known */
 
-/* flags of struct seep_frame_state */
-#define EXACT	  1u /* the pc was interrupted, it is no return address */
-#define UNCHECKED 2u /* the step from here reads more than the two slots */
-#define USES_BP	  4u /* the step from here computes the CFA from rbp */
-#define NEEDS_BP  8u /* that step or one further out does */
-
 struct seep_capture seep_capture;
-static _Atomic uint32_t code_epoch;
+_Atomic uint32_t seep_code_epoch;
 
 void seep_frames_unload_begin(void)
 {
 	atomic_fetch_add(&seep_cfi_closing, 1);
-	atomic_fetch_add(&code_epoch, 1);
+	atomic_fetch_add(&seep_code_epoch, 1);
 }
 
 void seep_frames_unload_end(void)
 {
 	seep_cfi_flush();
-	atomic_fetch_add(&code_epoch, 1);
+	atomic_fetch_add(&seep_code_epoch, 1);
 	atomic_fetch_sub(&seep_cfi_closing, 1);
+}
+
+/* Places for `room` frames in one piece of memory; bytes_for(room) long. */
+static void lay_out(struct seep_frames *f, void *p, uint32_t room)
+{
+	f->known = p;
+	f->fresh = f->known + room;
+	f->checks = (struct seep_check *)(f->fresh + room);
+	f->room = room;
+}
+
+static size_t bytes_for(uint32_t room)
+{
+	return room * (2 * sizeof(struct seep_frame_state) +
+			  2 * sizeof(struct seep_check));
 }
 
 bool seep_frames_init(struct seep_frames *f)
 {
+	unsigned char *p = seep_sys_grab(
+	    bytes_for(FIRST_ROOM) + FIRST_EDGES * sizeof(*f->edges));
+
 	memset(f, 0, sizeof(*f));
-	/* One page each for the two stacks and the edges. */
-	f->known = seep_sys_grab(2 * FIRST_ROOM * sizeof(*f->known) +
-				 FIRST_EDGES * sizeof(*f->edges));
-	if (!f->known)
+	if (!p)
 		return false;
-	f->room = FIRST_ROOM;
-	f->fresh = f->known + FIRST_ROOM;
-	f->edges = (struct seep_edge *)(f->fresh + FIRST_ROOM);
+	lay_out(f, p, FIRST_ROOM);
+	f->edges = (struct seep_edge *)(p + bytes_for(FIRST_ROOM));
 	f->edge_mask = FIRST_EDGES - 1;
 	return true;
 }
@@ -75,23 +83,23 @@ void seep_frames_reset(struct seep_frames *f)
  * first edges and stays. */
 static bool more_room(struct seep_frames *f, uint32_t nr_fresh)
 {
-	uint32_t room = f->room * 2, old_room;
-	struct seep_frame_state *p, *old;
+	struct seep_frames old = *f;
+	uint32_t room = f->room * 2;
+	void *p;
 
 	if (room > MAX_ROOM)
 		return false;
-	p = seep_sys_grab(2 * (size_t)room * sizeof(*p));
+	p = seep_sys_grab(bytes_for(room));
 	if (!p)
 		return false;
-	memcpy(p, f->known, f->nr_known * sizeof(*p));
-	memcpy(p + room, f->fresh, nr_fresh * sizeof(*p));
-	old = f->known;
-	old_room = f->room;
-	f->known = p;
-	f->fresh = p + room;
-	f->room = room;
-	if (old_room > FIRST_ROOM)
-		seep_sys_release(old, 2 * (size_t)old_room * sizeof(*p));
+	lay_out(f, p, room);
+	memcpy(f->known, old.known, old.nr_known * sizeof(*f->known));
+	memcpy(f->fresh, old.fresh, nr_fresh * sizeof(*f->fresh));
+	if (old.nr_known)
+		memcpy(f->checks, old.checks,
+		    old.known[old.nr_known - 1].checks * sizeof(*f->checks));
+	if (old.room > FIRST_ROOM)
+		seep_sys_release(old.known, bytes_for(old.room));
 	return true;
 }
 
@@ -115,11 +123,6 @@ static void more_edges(struct seep_frames *f)
 
 /* ---- steps ------------------------------------------------------------- */
 
-static inline uint64_t load(uint64_t addr)
-{
-	return *(const volatile uint64_t *)(uintptr_t)addr;
-}
-
 /* The end of the stack that sp is on: nothing is read at or above it. */
 static inline uint64_t stack_end(uint64_t sp)
 {
@@ -141,7 +144,7 @@ enum step { STEP_ON, STEP_END, STEP_CUT };
 static inline enum step step(
     struct seep_frame_state *s, struct seep_frame_state *next, uint64_t end)
 {
-	seep_rule r = seep_cfi_rule(s->pc - !(s->flags & EXACT));
+	seep_rule r = seep_cfi_rule(s->pc - !(s->flags & SEEP_FRAME_EXACT));
 	uint64_t cfa, limit = end ? end : s->sp + FRAME_MAX;
 
 	s->bp_slot = 0;
@@ -151,35 +154,36 @@ static inline enum step step(
 		cfa = s->sp + (uint64_t)seep_rule_cfa(r);
 		break;
 	case SEEP_RULE_RBP:
-		s->flags |= USES_BP;
+		s->flags |= SEEP_FRAME_USES_BP;
 		cfa = s->bp + (uint64_t)seep_rule_cfa(r);
 		break;
 	case SEEP_RULE_DEREF:
-		s->flags |= UNCHECKED | USES_BP;
+		s->flags |= SEEP_FRAME_UNCHECKED | SEEP_FRAME_USES_BP;
 		if (s->bp & 7 || s->bp < s->sp || s->bp + 64 > limit)
 			return STEP_CUT;
 		cfa = s->bp + (uint64_t)seep_rule_cfa(r);
 		if (cfa < s->sp || cfa >= limit)
 			return STEP_CUT;
-		cfa = load(cfa);
+		cfa = seep_stack_load(cfa);
 		if (cfa & 7 || cfa <= s->sp || cfa > limit)
 			return STEP_CUT;
-		next->bp = seep_rule_has_bp(r)
-			       ? load(s->bp + (uint64_t)seep_rule_bp(r))
-			       : s->bp;
-		next->pc = load(cfa - 8);
+		next->bp =
+		    seep_rule_has_bp(r)
+			? seep_stack_load(s->bp + (uint64_t)seep_rule_bp(r))
+			: s->bp;
+		next->pc = seep_stack_load(cfa - 8);
 		next->sp = cfa;
 		return next->pc ? STEP_ON : STEP_END;
 	case SEEP_RULE_SIGFRAME:
 		/* struct ucontext of the kernel: gregs[] begins at 40; rbp is
 		 * the 11th, rsp the 16th, rip the 17th. */
-		s->flags |= UNCHECKED;
+		s->flags |= SEEP_FRAME_UNCHECKED;
 		if (end && s->sp + 176 > end)
 			return STEP_CUT;
-		next->bp = load(s->sp + 120);
-		next->pc = load(s->sp + 168);
-		next->sp = load(s->sp + 160);
-		next->flags = EXACT;
+		next->bp = seep_stack_load(s->sp + 120);
+		next->pc = seep_stack_load(s->sp + 168);
+		next->sp = seep_stack_load(s->sp + 160);
+		next->flags = SEEP_FRAME_EXACT;
 		return next->pc ? STEP_ON : STEP_END;
 	case SEEP_RULE_END:
 		return STEP_END;
@@ -189,7 +193,7 @@ static inline enum step step(
 	/* Wrong unwind information must not lead us off the stack. */
 	if (cfa & 7 || cfa <= s->sp || cfa > limit)
 		return STEP_CUT;
-	next->pc = load(cfa - 8);
+	next->pc = seep_stack_load(cfa - 8);
 	next->sp = cfa;
 	next->bp = s->bp;
 	if (seep_rule_has_bp(r)) {
@@ -197,7 +201,7 @@ static inline enum step step(
 
 		if (cfa + (uint64_t)off < s->sp - 8)
 			return STEP_CUT;
-		next->bp = load(cfa + (uint64_t)off);
+		next->bp = seep_stack_load(cfa + (uint64_t)off);
 		s->bp_slot = (int16_t)(off / 8);
 	}
 	return next->pc ? STEP_ON : STEP_END;
@@ -206,23 +210,52 @@ static inline enum step step(
 /*
  * Does every step from known[i] outwards still lead where it led? Returns 0 if
  * all do, else the index of the frame that is left another way. Saved values of
- * rbp that no frame further out needs may differ: they are not looked at.
+ * rbp that no frame further out needs may differ: they have no check.
  */
-static inline uint32_t check_outwards(const struct seep_frames *f, uint32_t i)
+static uint32_t check_outwards(const struct seep_frames *f, uint32_t i)
 {
-	const struct seep_frame_state *k = f->known;
+	uint32_t failed = seep_frames_check(f->checks, f->known[i].checks);
+	uint32_t lo = 0, hi = i;
 
-	for (; i > 0; i--) {
-		uint64_t cfa = k[i - 1].sp;
+	if (!failed)
+		return 0;
+	/* The outermost frame whose checks include the one that failed. */
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
 
-		if (k[i].flags & UNCHECKED || load(cfa - 8) != k[i - 1].pc)
-			break;
-		if (k[i].bp_slot && k[i - 1].flags & NEEDS_BP &&
-		    load(cfa + (uint64_t)((int64_t)k[i].bp_slot * 8)) !=
-			k[i - 1].bp)
-			break;
+		if (f->known[mid].checks >= failed)
+			hi = mid;
+		else
+			lo = mid + 1;
 	}
-	return i;
+	return lo;
+}
+
+/* Notes what to check for the step from known[i] to known[i - 1]. */
+static void put_checks(struct seep_frames *f, uint32_t i)
+{
+	static const uint64_t never;
+	struct seep_frame_state *k = &f->known[i];
+	struct seep_check *c;
+
+	if (!i) {
+		k->checks = 0;
+		return;
+	}
+	c = &f->checks[k[-1].checks];
+	if (k->flags & SEEP_FRAME_UNCHECKED) {
+		c->addr = (uint64_t)(uintptr_t)&never;
+		c++->value = 1;
+	} else {
+		if (k->bp_slot && k[-1].flags & SEEP_FRAME_NEEDS_BP) {
+			c->addr =
+			    k[-1].sp + (uint64_t)((int64_t)k->bp_slot * 8);
+			c++->value = k[-1].bp;
+		}
+		c->addr = k[-1].sp - 8;
+		c++->value = k[-1].pc;
+	}
+	k->checks = (uint32_t)(c - f->checks);
 }
 
 /* Is this the known frame, as far as anything further out depends on it? */
@@ -230,8 +263,8 @@ static inline bool is_known(
     const struct seep_frame_state *k, const struct seep_frame_state *s)
 {
 	return k->sp == s->sp && k->pc == s->pc &&
-	       !((k->flags ^ s->flags) & EXACT) &&
-	       (!(k->flags & NEEDS_BP) || k->bp == s->bp);
+	       !((k->flags ^ s->flags) & SEEP_FRAME_EXACT) &&
+	       (!(k->flags & SEEP_FRAME_NEEDS_BP) || k->bp == s->bp);
 }
 
 /* ---- nodes ------------------------------------------------------------- */
@@ -314,10 +347,10 @@ static uint32_t truncated_root(void)
 
 /* ---- captures ---------------------------------------------------------- */
 
-uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
+uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame)
 {
 	uint32_t epoch =
-	    atomic_load_explicit(&code_epoch, memory_order_relaxed);
+	    atomic_load_explicit(&seep_code_epoch, memory_order_relaxed);
 	struct seep_frame_state s;
 	uint32_t j, n = 0, node = 0;
 	uint64_t end;
@@ -357,7 +390,7 @@ uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 			j = 0;
 			break;
 		}
-		s.flags &= EXACT;
+		s.flags &= SEEP_FRAME_EXACT;
 		st = step(&s, &next, end);
 		f->fresh[n++] = s;
 		if (st != STEP_ON) {
@@ -366,7 +399,7 @@ uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 			break;
 		}
 		s = next;
-		if (s.flags & EXACT)
+		if (s.flags & SEEP_FRAME_EXACT)
 			end = stack_end(s.sp);
 	}
 	while (j + n > f->room)
@@ -383,10 +416,14 @@ uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 	for (uint32_t i = n; i-- > 0;) {
 		struct seep_frame_state *k = &f->known[j + (n - 1 - i)];
 
-		node =
-		    child(f, node, f->fresh[i].pc, f->fresh[i].flags & EXACT);
 		*k = f->fresh[i];
+		node = child(f, node, k->pc, k->flags & SEEP_FRAME_EXACT);
 		k->node = node;
+		if (k->flags & SEEP_FRAME_USES_BP ||
+		    (!k->bp_slot && k > f->known &&
+			k[-1].flags & SEEP_FRAME_NEEDS_BP))
+			k->flags |= SEEP_FRAME_NEEDS_BP;
+		put_checks(f, (uint32_t)(k - f->known));
 	}
 	atomic_signal_fence(memory_order_seq_cst);
 	f->nr_known = j + n;
@@ -407,10 +444,10 @@ uint32_t seep_frames_capture_nested(void **frame)
 	s.flags = 0;
 	end = stack_end(s.sp);
 	while (st == STEP_ON && n < NESTED_ROOM) {
-		pcs[n++] = s.pc | (uint64_t)(s.flags & EXACT) << 63;
+		pcs[n++] = s.pc | (uint64_t)(s.flags & SEEP_FRAME_EXACT) << 63;
 		st = step(&s, &next, end);
 		s = next;
-		if (s.flags & EXACT)
+		if (s.flags & SEEP_FRAME_EXACT)
 			end = stack_end(s.sp);
 	}
 	if (st == STEP_ON)

@@ -19,13 +19,28 @@
 #include "preload/objects.h"
 #include "wire/tree.h"
 
-/* The state of unwinding at one frame, and what is needed to check it again. */
+/* The state of unwinding at one frame, and where its step outwards led. */
 struct seep_frame_state {
 	uint64_t pc; /* as found in memory */
 	uint64_t sp, bp;
 	uint32_t node;
 	uint16_t flags;
 	int16_t bp_slot; /* words from the CFA where rbp was saved; 0: not */
+	uint32_t checks; /* checks of this frame's step and all further out */
+	uint32_t pad;
+};
+
+/* flags of struct seep_frame_state */
+enum {
+	SEEP_FRAME_EXACT = 1, /* the pc was interrupted, no return address */
+	SEEP_FRAME_UNCHECKED = 2, /* its step reads more than two slots */
+	SEEP_FRAME_USES_BP = 4,	  /* its step computes the CFA from rbp */
+	SEEP_FRAME_NEEDS_BP = 8,  /* that step or one further out does */
+};
+
+/* A stack slot that a step read, and what was in it. */
+struct seep_check {
+	uint64_t addr, value;
 };
 
 struct seep_edge {
@@ -36,8 +51,10 @@ struct seep_edge {
 #define SEEP_NEAR_MODULES 4u
 
 struct seep_frames {
-	/* The last stack, outermost first: known[0 .. nr_known). */
+	/* The last stack, outermost first: known[0 .. nr_known). The checks of
+	 * the steps are in the same order, at most two for a frame. */
 	struct seep_frame_state *known, *fresh;
+	struct seep_check *checks;
 	uint32_t nr_known, room;
 	struct seep_edge *edges;
 	uint32_t edge_mask, edge_misses;
@@ -61,11 +78,48 @@ bool seep_frames_init(struct seep_frames *f);
 /* Forgets the last stack and all nodes: for another segment or thread. */
 void seep_frames_reset(struct seep_frames *f);
 
+/* A copy of what the thread last unloaded code at; see frames.c. */
+extern _Atomic uint32_t seep_code_epoch;
+
+uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame);
+
+static inline uint64_t seep_stack_load(uint64_t addr)
+{
+	return *(const volatile uint64_t *)(uintptr_t)addr;
+}
+
+/* The index of the outermost check that fails, counted from 1; 0: all hold.
+ * `nr`: how many, from the innermost outwards, in the order of a walk. */
+static inline uint32_t seep_frames_check(
+    const struct seep_check *checks, uint32_t nr)
+{
+	while (
+	    nr && seep_stack_load(checks[nr - 1].addr) == checks[nr - 1].value)
+		nr--;
+	return nr;
+}
+
 /*
  * The node of the stack whose innermost frame is the caller of the function
  * with this frame address (__builtin_frame_address(0), a real frame pointer).
  */
-uint32_t seep_frames_capture(struct seep_frames *f, void **frame);
+static inline uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
+{
+	/* By far the most common: the very frame of the last time. */
+	if (f->nr_known) {
+		const struct seep_frame_state *k = &f->known[f->nr_known - 1];
+
+		if (k->sp == (uint64_t)(uintptr_t)(frame + 2) &&
+		    k->pc == (uint64_t)(uintptr_t)frame[1] &&
+		    (!(k->flags & SEEP_FRAME_NEEDS_BP) ||
+			k->bp == (uint64_t)(uintptr_t)frame[0]) &&
+		    f->code_epoch == atomic_load_explicit(&seep_code_epoch,
+					 memory_order_relaxed) &&
+		    !seep_frames_check(f->checks, k->checks))
+			return k->node;
+	}
+	return seep_frames_capture_slow(f, frame);
+}
 uint32_t seep_frames_capture_nested(void **frame);
 
 /* A module is about to be, or has been, unloaded. */
