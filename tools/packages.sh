@@ -4,10 +4,10 @@
 
 packages_build='gcc g++ libc6-dev make autoconf automake libtool pkg-config
 	libdw-dev libelf-dev libsqlite3-dev libjansson-dev zlib1g-dev
-	libiberty-dev'
+	libiberty-dev liblzma-dev libdebuginfod-dev'
 
 # What the tests compare with, run as victims, or are written in.
-packages_check='check clang clang-format libdebuginfod-dev libunwind-dev
+packages_check='check clang clang-format libunwind-dev
 	binutils file git procps util-linux elfutils mandoc
 	valgrind sqlite3 python3 python3-jsonschema perl jq libxml2-utils
 	redis-server redis-tools nginx-light musl-tools
