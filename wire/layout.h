@@ -100,8 +100,10 @@ struct seep_large {
  * below, above it a mask of all other tiers that ever had a block in these
  * 16 KiB (bit = tier), so that a free finds its block without its size.
  */
-#define SEEP_RADIX_BITS 11
-#define SEEP_RADIX_SIZE (1u << SEEP_RADIX_BITS)
+#define SEEP_RADIX_BITS	     11
+#define SEEP_RADIX_SIZE	     (1u << SEEP_RADIX_BITS)
+#define SEEP_SMALL_COVER_LOG 14
+#define SEEP_SMALL_LEAF_LOG  (SEEP_SMALL_COVER_LOG + SEEP_RADIX_BITS)
 
 static inline unsigned seep_tier_granule_log(unsigned tier)
 {

@@ -8,11 +8,9 @@
  */
 #include "wire/map.h"
 
-#define ADDR_LIMIT	 (1ull << SEEP_ADDR_BITS)
-#define LEAF_PAGES	 (SEEP_RADIX_SIZE * 8 / SEEP_PAGE)
-#define NODE_PAGES	 (SEEP_RADIX_SIZE * 4 / SEEP_PAGE)
-#define SMALL_COVER	 14
-#define SMALL_LEAF_SHIFT (SMALL_COVER + SEEP_RADIX_BITS)
+#define ADDR_LIMIT (1ull << SEEP_ADDR_BITS)
+#define LEAF_PAGES (SEEP_RADIX_SIZE * 8 / SEEP_PAGE)
+#define NODE_PAGES (SEEP_RADIX_SIZE * 4 / SEEP_PAGE)
 
 static uint32_t pages_for(uint64_t bytes)
 {
@@ -67,9 +65,9 @@ static uint32_t leaf_page(struct seep_map *m, unsigned tier, uint64_t index,
 static _Atomic uint64_t *small_leaf_slow(struct seep_map *m,
     struct seep_map_cache *c, uint64_t addr, bool create, enum seep_drop *cause)
 {
-	uint64_t tag = addr >> SMALL_LEAF_SHIFT;
-	uint32_t page = leaf_page(
-	    m, SEEP_TIER_SMALL, addr >> SMALL_COVER, LEAF_PAGES, create, cause);
+	uint64_t tag = addr >> SEEP_SMALL_LEAF_LOG;
+	uint32_t page = leaf_page(m, SEEP_TIER_SMALL,
+	    addr >> SEEP_SMALL_COVER_LOG, LEAF_PAGES, create, cause);
 
 	if (!page)
 		return NULL;
@@ -84,7 +82,7 @@ static _Atomic uint64_t *small_leaf_slow(struct seep_map *m,
 static inline _Atomic uint64_t *small_leaf(struct seep_map *m,
     struct seep_map_cache *c, uint64_t addr, bool create, enum seep_drop *cause)
 {
-	uint64_t tag = addr >> SMALL_LEAF_SHIFT;
+	uint64_t tag = addr >> SEEP_SMALL_LEAF_LOG;
 	unsigned way = tag % SEEP_MAP_CACHE_WAYS;
 
 	if (__builtin_expect(c->tag[way] == tag + 1, 1))
@@ -95,7 +93,7 @@ static inline _Atomic uint64_t *small_leaf(struct seep_map *m,
 static inline _Atomic uint64_t *small_entry(
     _Atomic uint64_t *leaf, uint64_t addr)
 {
-	return leaf + (addr >> SMALL_COVER & (SEEP_RADIX_SIZE - 1));
+	return leaf + (addr >> SEEP_SMALL_COVER_LOG & (SEEP_RADIX_SIZE - 1));
 }
 
 static inline _Atomic uint64_t *small_word(
@@ -204,7 +202,7 @@ static bool holds(unsigned tier, _Atomic uint64_t *place, uint64_t addr,
 	return true;
 }
 
-/* Everything but the common case of seep_map_set(). */
+/* All tiers but SMALL. */
 static bool set_elsewhere(struct seep_map *m, struct seep_map_cache *c,
     unsigned tier, uint64_t addr, uint64_t size, uint32_t node, uint32_t epoch,
     struct seep_entry *old, enum seep_drop *cause)
@@ -241,9 +239,9 @@ static bool set_elsewhere(struct seep_map *m, struct seep_map_cache *c,
 	return true;
 }
 
-bool seep_map_set(struct seep_map *m, struct seep_map_cache *c, uint64_t addr,
-    uint64_t size_bytes, uint32_t node, uint32_t epoch, struct seep_entry *old,
-    enum seep_drop *cause)
+bool seep_map_set_slow(struct seep_map *m, struct seep_map_cache *c,
+    uint64_t addr, uint64_t size_bytes, uint32_t node, uint32_t epoch,
+    struct seep_entry *old, enum seep_drop *cause)
 {
 	unsigned tier = tier_of(m, addr, size_bytes);
 	_Atomic uint64_t *leaf, *place;
@@ -268,8 +266,8 @@ bool seep_map_set(struct seep_map *m, struct seep_map_cache *c, uint64_t addr,
 	return true;
 }
 
-void seep_map_clear(struct seep_map *m, struct seep_map_cache *c, uint64_t addr,
-    struct seep_entry *old)
+void seep_map_clear_slow(struct seep_map *m, struct seep_map_cache *c,
+    uint64_t addr, struct seep_entry *old)
 {
 	_Atomic uint64_t *leaf, *place;
 	enum seep_drop none;

@@ -40,17 +40,78 @@ struct seep_entry {
 	uint64_t size_bytes;
 };
 
+/* As their namesakes below; these do all that is not common. */
+bool seep_map_set_slow(struct seep_map *m, struct seep_map_cache *c,
+    uint64_t addr, uint64_t size_bytes, uint32_t node, uint32_t epoch,
+    struct seep_entry *old, enum seep_drop *cause);
+void seep_map_clear_slow(struct seep_map *m, struct seep_map_cache *c,
+    uint64_t addr, struct seep_entry *old);
+
+/* The SMALL place of addr if the leaf is a recent one and has the page. */
+static inline _Atomic uint64_t *seep_map_near(
+    const struct seep_map *m, const struct seep_map_cache *c, uint64_t addr)
+{
+	uint64_t tag = addr >> SEEP_SMALL_LEAF_LOG, e;
+	unsigned way = tag % SEEP_MAP_CACHE_WAYS;
+
+	if (c->tag[way] != tag + 1)
+		return NULL;
+	/* acquire: pairs with the release of who made the page. */
+	e = atomic_load_explicit(c->leaf[way] + (addr >> SEEP_SMALL_COVER_LOG &
+						    (SEEP_RADIX_SIZE - 1)),
+	    memory_order_acquire);
+	if (!(uint32_t)e)
+		return NULL;
+	return (_Atomic uint64_t *)seep_pool_page(m->pool, (uint32_t)e) +
+	       (addr >> 5 & 511);
+}
+
 /*
  * Records a live block. *old is what stood there for the same address (a free
  * that was missed); old->place is NULL in the normal case.
  */
-bool seep_map_set(struct seep_map *m, struct seep_map_cache *c, uint64_t addr,
-    uint64_t size_bytes, uint32_t node, uint32_t epoch, struct seep_entry *old,
-    enum seep_drop *cause);
+static inline bool seep_map_set(struct seep_map *m, struct seep_map_cache *c,
+    uint64_t addr, uint64_t size_bytes, uint32_t node, uint32_t epoch,
+    struct seep_entry *old, enum seep_drop *cause)
+{
+	_Atomic uint64_t *place;
+
+	if (size_bytes < SEEP_LARGE_MIN && !(addr & 15) &&
+	    (m->glibc || size_bytes >= 17) &&
+	    (place = seep_map_near(m, c, addr)) &&
+	    !atomic_load_explicit(place, memory_order_relaxed)) {
+		old->place = NULL;
+		/* release: a reader that sees the word sees its node. */
+		atomic_store_explicit(place,
+		    seep_word_make(
+			(uint32_t)size_bytes << 1 | (uint32_t)(addr >> 4 & 1),
+			node, epoch),
+		    memory_order_release);
+		return true;
+	}
+	return seep_map_set_slow(
+	    m, c, addr, size_bytes, node, epoch, old, cause);
+}
 
 /* Forgets the block at addr; *old says what it was. */
-void seep_map_clear(struct seep_map *m, struct seep_map_cache *c, uint64_t addr,
-    struct seep_entry *old);
+static inline void seep_map_clear(struct seep_map *m, struct seep_map_cache *c,
+    uint64_t addr, struct seep_entry *old)
+{
+	_Atomic uint64_t *place = seep_map_near(m, c, addr);
+
+	if (place) {
+		uint64_t w = atomic_load_explicit(place, memory_order_relaxed);
+
+		if (w & SEEP_WORD_PRESENT && !((w ^ addr >> 4) & 1)) {
+			old->place = place;
+			old->word = w;
+			old->size_bytes = seep_word_low11(w) >> 1;
+			atomic_store_explicit(place, 0, memory_order_release);
+			return;
+		}
+	}
+	seep_map_clear_slow(m, c, addr, old);
+}
 
 /* Undoes seep_map_clear(): the block never left its owner. */
 static inline void seep_map_restore(const struct seep_entry *old)
