@@ -387,10 +387,24 @@ static void finish_ended(struct collector *c)
 	}
 }
 
+static bool accept_all(struct collector *c);
+
 static void look_for_ended(struct collector *c)
 {
+	bool any = false;
+
+	for (struct seep_tracked *t = c->procs; t; t = t->next) {
+		t->has_ended = t->seg && !t->is_over &&
+		    seep_segment_has_ended(t->seg);
+		any |= t->has_ended;
+	}
+	if (!any)
+		return;
+	/* What the dead have sent is in the queue by now: their new images and
+	 * their children come first. */
+	accept_all(c);
 	for (struct seep_tracked *t = c->procs; t; t = t->next)
-		if (t->seg && !t->is_over && seep_segment_has_ended(t->seg))
+		if (t->has_ended && !t->is_over)
 			is_over(c, t, SEEP_PROCESS_EXITED);
 	finish_ended(c);
 }
@@ -513,6 +527,16 @@ static void find_row(struct collector *c, struct seep_tracked *t)
 	}
 }
 
+/* False: the pid was reused. Where the kernel cannot tell, a pid that comes back
+ * before its end was noticed has called exec. */
+static bool is_same_process(
+    const struct seep_tracked *earlier, const struct seep_segment *seg)
+{
+	uint64_t now = seep_proc_identity(seg->pidfd);
+
+	return !earlier->identity || !now || earlier->identity == now;
+}
+
 /* A process has reported. Takes the descriptors. */
 static struct seep_error *begin_process(struct collector *c,
     const struct seep_hello *hello, uint32_t pid, uint32_t uid, int pidfd,
@@ -533,8 +557,8 @@ static struct seep_error *begin_process(struct collector *c,
 	earlier = newest_image(c, seg->pid);
 	if (earlier && earlier->seg && !earlier->is_over)
 		is_over(c, earlier,
-		    seep_segment_has_ended(earlier->seg) ? SEEP_PROCESS_EXITED
-							 : SEEP_PROCESS_EXECED);
+		    is_same_process(earlier, seg) ? SEEP_PROCESS_EXECED
+						  : SEEP_PROCESS_EXITED);
 	else if (earlier && earlier->exec_untraced) {
 		/* It came late, but it came. */
 		earlier->p.drops[SEEP_DROP_EXEC_UNTRACED] = 0;
@@ -1083,7 +1107,6 @@ static int timeout_ms(const struct collector *c)
 
 static void on_events(struct collector *c, struct epoll_event *ev, int nr)
 {
-	/* First whoever waits: a parent's children, before its end. */
 	accept_all(c);
 	for (int i = 0; i < nr; i++) {
 		switch ((enum source)(ev[i].data.u64 >> 56)) {

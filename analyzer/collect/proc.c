@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "analyzer/base/cleanup.h"
@@ -27,6 +28,8 @@ struct pidfd_exit_info {
 	uint32_t ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
 	int32_t exit_code;
 };
+
+#define PIDFS_MAGIC	    0x50494446
 
 #define PIDFD_EXIT_MASK	    (1ull << 3)
 #define PIDFD_EXIT_GET_INFO _IOWR(0xff, 11, struct pidfd_exit_info)
@@ -188,6 +191,18 @@ bool seep_proc_has_ended(int pidfd)
 	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
 
 	return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLIN | POLLHUP));
+}
+
+uint64_t seep_proc_identity(int pidfd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	/* Before Linux 6.9 all pidfds share one inode. */
+	if (pidfd < 0 || fstatfs(pidfd, &fs) < 0 ||
+	    fs.f_type != PIDFS_MAGIC || fstat(pidfd, &st) < 0)
+		return 0;
+	return st.st_ino;
 }
 
 bool seep_proc_exit_status(int pidfd, uint32_t pid, int *status)

@@ -43,6 +43,9 @@ int seep_proc_pidfd(uint32_t pid);
 /* True once all threads of the process have ended. */
 bool seep_proc_has_ended(int pidfd);
 
+/* A number that no other process ever has; 0 where the kernel has none. */
+uint64_t seep_proc_identity(int pidfd);
+
 /* The wait status of an ended process that need not be our child. */
 bool seep_proc_exit_status(int pidfd, uint32_t pid, int *status);
 

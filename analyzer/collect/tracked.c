@@ -76,6 +76,7 @@ struct seep_error *seep_tracked_create(struct seep_trace *tr,
 	}
 	t->seg = seg;
 	t->start_ns = seg->hello.start_ns;
+	t->identity = seep_proc_identity(seg->pidfd);
 	err = seep_sites_create(
 	    &seg->reader, tr->sink, seg->exe, open_module, seg, &t->sites);
 	if (err) {

@@ -36,6 +36,7 @@ struct seep_tracked {
 	struct seep_tracked *next;
 	uint64_t serial;
 	uint64_t start_ns;
+	uint64_t identity; /* of the process, see proc.h */
 	struct seep_segment *seg; /* NULL: its end is in the recording */
 	struct seep_sites *sites;
 	struct seep_process p;
@@ -43,6 +44,7 @@ struct seep_tracked {
 	bool damaged;	      /* the segment is not to be read again */
 	bool changed;	      /* since the last checkpoint */
 	bool is_over;	      /* p.state says how; to be stored */
+	bool has_ended;	      /* noticed just now */
 	bool watched;	      /* its pidfd is in the collector's set */
 	bool exec_untraced;   /* counted as such */
 	uint32_t nr_children; /* begun, by the header */
