@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -38,7 +39,8 @@
 #endif
 
 #define SEGMENT_MAX  (32ull << 30)
-#define SEGMENT_MIN  (4ull << 20)
+#define SEGMENT_GOOD (64ull << 20) /* below it the collector is asked */
+#define SEGMENT_MIN  (256ull << 10)
 #define CMDLINE_MAX  (16u * SEEP_PAGE)
 #define TOKEN_DIGITS 32
 #define SOCKET_MAX   (16 + 107 + TOKEN_DIGITS)
@@ -52,14 +54,27 @@ _Atomic uint32_t *seep_gate = &first_gate;
 static char socket_env[SOCKET_MAX] = "SEEP_SOCKET=";
 static char preload_path[4096];
 
-/* The environment as the loader found it. */
 extern char **environ;
+extern void *__libc_stack_end __attribute__((weak));
+
+/*
+ * The environment, also before libc knows it (a constructor of an image that
+ * is initialised first): it lies behind the arguments on the first stack.
+ */
+static char **environment(void)
+{
+	uint64_t *at = &__libc_stack_end ? __libc_stack_end : NULL;
+
+	if (environ || !at || at[0] > 1u << 20 || at[1 + at[0]])
+		return environ;
+	return (char **)(at + 2 + at[0]);
+}
 
 static const char *env_value(const char *name)
 {
 	size_t len = strlen(name);
 
-	for (char **e = environ; e && *e; e++)
+	for (char **e = environment(); e && *e; e++)
 		if (!strncmp(*e, name, len) && (*e)[len] == '=')
 			return *e + len + 1;
 	return NULL;
@@ -114,36 +129,44 @@ static uint64_t limit_of(int resource)
 }
 
 /*
- * A memfd of the wanted size, or of what RLIMIT_FSIZE allows: beyond it
- * ftruncate() would raise SIGXFSZ, which kills. Where the hard limit is higher
- * the soft one is lifted for the moment of the call.
+ * Lifts RLIMIT_FSIZE as far as we may: ftruncate() beyond it would raise
+ * SIGXFSZ, which kills. Returns what it is then; *old is for putting it back.
  */
+static uint64_t lift_fsize(struct rlimit *old)
+{
+	struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY}, soft;
+
+	if (seep_sys(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, old) < 0)
+		return RLIM_INFINITY;
+	if (old->rlim_cur >= SEGMENT_MAX ||
+	    !seep_sys(SYS_prlimit64, 0, RLIMIT_FSIZE, &all, NULL))
+		return RLIM_INFINITY;
+	soft.rlim_cur = soft.rlim_max = old->rlim_max;
+	if (!seep_sys(SYS_prlimit64, 0, RLIMIT_FSIZE, &soft, NULL))
+		return soft.rlim_cur;
+	return old->rlim_cur;
+}
+
+/* A sealed memfd of *bytes, or of what can be had: at least SEGMENT_MIN. */
 static long make_memfd(uint64_t *bytes)
 {
-	struct rlimit old, lifted;
-	bool lift = false;
+	struct rlimit old;
+	uint64_t limit;
 	long fd, err;
 
 	fd = seep_sys(SYS_memfd_create, "seep",
 	    MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-	if (fd == -22)
+	if (fd == -22) /* EINVAL: a kernel before 6.3 */
 		fd = seep_sys(
 		    SYS_memfd_create, "seep", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return fd;
-	if (!seep_sys(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &old) &&
-	    old.rlim_cur < *bytes) {
-		lifted = old;
-		lifted.rlim_cur = old.rlim_max;
-		lift = !seep_sys(SYS_prlimit64, 0, RLIMIT_FSIZE, &lifted, NULL);
-		if (!lift)
-			lifted.rlim_cur = old.rlim_cur;
-		if (lifted.rlim_cur < *bytes)
-			*bytes = lifted.rlim_cur & ~(uint64_t)(SEEP_PAGE - 1);
-	}
+	limit = lift_fsize(&old);
+	if (limit < *bytes)
+		*bytes = limit & ~(uint64_t)(SEEP_PAGE - 1);
 	err = *bytes < SEGMENT_MIN ? -27 /* EFBIG */
 				   : seep_sys(SYS_ftruncate, fd, *bytes);
-	if (lift)
+	if (old.rlim_cur < SEGMENT_MAX)
 		seep_sys(SYS_prlimit64, 0, RLIMIT_FSIZE, &old, NULL);
 	if (!err)
 		err = seep_sys(SYS_fcntl, fd, F_ADD_SEALS,
@@ -154,71 +177,6 @@ static long make_memfd(uint64_t *bytes)
 	}
 	return fd;
 }
-
-static bool is_error(long p)
-{
-	return p < 0 && p > -4096;
-}
-
-/* Maps a new segment; its descriptor, or a negative error. */
-static long make_segment(struct seep_pool *pool)
-{
-	uint64_t bytes = SEGMENT_MAX, as = limit_of(RLIMIT_AS);
-	long fd, p;
-
-	if (as != RLIM_INFINITY && as / 4 < bytes)
-		bytes = as / 4 & ~(uint64_t)(SEEP_PAGE - 1);
-	fd = make_memfd(&bytes);
-	if (fd < 0)
-		return fd;
-	p = seep_sys(
-	    SYS_mmap, 0, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (is_error(p)) {
-		seep_sys(SYS_close, fd);
-		return p;
-	}
-	seep_sys(SYS_madvise, p, bytes, MADV_DONTDUMP);
-	seep_sys(SYS_madvise, p, bytes, MADV_NOHUGEPAGE);
-	pool->base = (unsigned char *)p;
-	pool->nr_pages = bytes / SEEP_PAGE;
-	pool->head = (struct seep_header *)p;
-	pool->back = back;
-	atomic_store(&pool->backed, 0);
-	if (back(pool, 0, 1)) {
-		seep_sys(SYS_munmap, p, bytes);
-		seep_sys(SYS_close, fd);
-		return -12;
-	}
-	atomic_store(&pool->backed, 1);
-	atomic_store(&pool->head->next_page, 1);
-	return fd;
-}
-
-static void put_texts(struct seep_pool *pool)
-{
-	struct seep_header *h = pool->head;
-	enum seep_drop cause;
-	uint32_t page = seep_pool_alloc(pool, 1, &cause);
-	char *at;
-	long n;
-
-	if (!page)
-		return;
-	at = seep_pool_page(pool, page);
-	h->exe_at = (uint64_t)page * SEEP_PAGE;
-	n = seep_sys(
-	    SYS_readlinkat, AT_FDCWD, "/proc/self/exe", at, SEEP_PAGE - 1);
-	h->exe_len = n > 0 ? (uint32_t)n : 0;
-	page = seep_pool_alloc(pool, CMDLINE_MAX / SEEP_PAGE, &cause);
-	if (!page)
-		return;
-	h->cmdline_at = (uint64_t)page * SEEP_PAGE;
-	n = seep_sys_read_file(
-	    "/proc/self/cmdline", seep_pool_page(pool, page), CMDLINE_MAX);
-	h->cmdline_len = n > 0 ? (uint32_t)n : 0;
-}
-
-/* ---- the collector ----------------------------------------------------- */
 
 static int hex(char c)
 {
@@ -250,6 +208,161 @@ static bool parse_socket(
 	*un_len = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
 	return true;
 }
+
+/*
+ * Asks the collector for a memfd (layout.h, SEEP_WANT_MAGIC). The only place
+ * where the shim waits for anybody, with a deadline.
+ */
+static long ask_for_memfd(uint64_t wanted, uint64_t *bytes)
+{
+	union {
+		struct cmsghdr hdr;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct seep_hello want = {
+	    .magic = SEEP_WANT_MAGIC,
+	    .version = SEEP_WIRE_VERSION,
+	    .pid = (uint32_t)seep_sys(SYS_getpid),
+	    .segment_bytes = wanted,
+	};
+	uint64_t size = 0;
+	struct iovec iov = {&size, sizeof(size)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct timespec deadline = {
+	    SEEP_WANT_MS / 1000, SEEP_WANT_MS % 1000 * 1000000};
+	struct pollfd pfd = {.events = POLLIN};
+	struct sockaddr_un un;
+	uint32_t un_len;
+	long s, ret = -1;
+	int fd;
+
+	if (!seep_session_env.socket ||
+	    !parse_socket(seep_session_env.socket + sizeof("SEEP_SOCKET=") - 1,
+		&un, &un_len, want.token))
+		return -1;
+	s = seep_sys(SYS_socket, AF_UNIX,
+	    SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s < 0)
+		return s;
+	msg.msg_control = &control;
+	msg.msg_controllen = sizeof(control);
+	pfd.fd = (int)s;
+	if (!seep_sys(SYS_connect, s, &un, un_len) &&
+	    seep_sys(SYS_sendto, s, &want, sizeof(want), MSG_NOSIGNAL) ==
+		(long)sizeof(want) &&
+	    seep_sys(SYS_ppoll, &pfd, 1, &deadline) == 1 &&
+	    seep_sys(SYS_recvmsg, s, &msg, MSG_CMSG_CLOEXEC) ==
+		(long)sizeof(size) &&
+	    msg.msg_controllen >= CMSG_LEN(sizeof(int)) &&
+	    control.hdr.cmsg_level == SOL_SOCKET &&
+	    control.hdr.cmsg_type == SCM_RIGHTS) {
+		memcpy(&fd, CMSG_DATA(&control.hdr), sizeof(fd));
+		*bytes = size;
+		ret = fd;
+	}
+	seep_sys(SYS_close, s);
+	return ret;
+}
+
+static bool is_error(long p)
+{
+	return p < 0 && p > -4096;
+}
+
+/* Maps a new segment; its descriptor, or a negative error. */
+static long make_segment(struct seep_pool *pool)
+{
+	uint64_t bytes = SEGMENT_MAX, as = limit_of(RLIMIT_AS), wanted;
+	long fd, p;
+
+	if (as != RLIM_INFINITY && as / 4 < bytes)
+		bytes = as / 4 & ~(uint64_t)(SEEP_PAGE - 1);
+	wanted = bytes;
+	fd = make_memfd(&bytes);
+	if (fd < 0 || (bytes < wanted && bytes < SEGMENT_GOOD)) {
+		long given = ask_for_memfd(wanted, &bytes);
+
+		if (given >= 0 && fd >= 0)
+			seep_sys(SYS_close, fd);
+		fd = given >= 0 ? given : fd;
+	}
+	if (fd < 0)
+		return fd;
+	p = seep_sys(
+	    SYS_mmap, 0, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (is_error(p)) {
+		seep_sys(SYS_close, fd);
+		return p;
+	}
+	seep_sys(SYS_madvise, p, bytes, MADV_DONTDUMP);
+	seep_sys(SYS_madvise, p, bytes, MADV_NOHUGEPAGE);
+	pool->base = (unsigned char *)p;
+	pool->nr_pages = bytes / SEEP_PAGE;
+	pool->head = (struct seep_header *)p;
+	pool->back = back;
+	atomic_store(&pool->backed, 0);
+	if (back(pool, 0, 1)) {
+		seep_sys(SYS_munmap, p, bytes);
+		seep_sys(SYS_close, fd);
+		return -12;
+	}
+	atomic_store(&pool->backed, 1);
+	atomic_store(&pool->head->next_page, 1);
+	return fd;
+}
+
+/* exe and command line: of /proc, or what a parent left to its child. */
+struct texts {
+	char *room; /* exe, then the command line */
+	uint32_t exe_len, cmdline_len;
+};
+#define TEXTS_ROOM (SEEP_PAGE + CMDLINE_MAX)
+
+static void read_texts(struct texts *t)
+{
+	long n;
+
+	if (!t->room)
+		return;
+	n = seep_sys(
+	    SYS_readlinkat, AT_FDCWD, "/proc/self/exe", t->room, SEEP_PAGE - 1);
+	t->exe_len = n > 0 ? (uint32_t)n : 0;
+	n = seep_sys_read_file(
+	    "/proc/self/cmdline", t->room + t->exe_len, CMDLINE_MAX);
+	t->cmdline_len = n > 0 ? (uint32_t)n : 0;
+}
+
+/* A child may see no /proc any more: it is its parent's program. */
+static void inherit_texts(struct texts *t, const struct seep_pool *parent)
+{
+	const struct seep_header *h = parent->head;
+
+	if (!t->room || h->exe_len > SEEP_PAGE || h->cmdline_len > CMDLINE_MAX)
+		return;
+	t->exe_len = h->exe_len;
+	t->cmdline_len = h->cmdline_len;
+	memcpy(t->room, parent->base + h->exe_at, h->exe_len);
+	memcpy(
+	    t->room + h->exe_len, parent->base + h->cmdline_at, h->cmdline_len);
+}
+
+static void put_texts(struct seep_pool *pool, const struct texts *t)
+{
+	struct seep_header *h = pool->head;
+	uint32_t len = t->exe_len + t->cmdline_len, page;
+	enum seep_drop cause;
+
+	if (!len ||
+	    !(page = seep_pool_alloc(pool, len / SEEP_PAGE + 1, &cause)))
+		return;
+	memcpy(seep_pool_page(pool, page), t->room, len);
+	h->exe_at = (uint64_t)page * SEEP_PAGE;
+	h->exe_len = t->exe_len;
+	h->cmdline_at = h->exe_at + t->exe_len;
+	h->cmdline_len = t->cmdline_len;
+}
+
+/* ---- the collector ----------------------------------------------------- */
 
 /* Sends the hello with its descriptors; a negative error if it cannot. */
 static long send_hello(
@@ -377,7 +490,7 @@ static void become_collector(int listener, const char *bin)
 	char *envp[64];
 	int n = 0;
 
-	for (char **e = environ; e && *e && n < 63; e++)
+	for (char **e = environment(); e && *e && n < 63; e++)
 		if (strncmp(*e, "LD_PRELOAD=", 11) &&
 		    strncmp(*e, "LD_AUDIT=", 9))
 			envp[n++] = *e;
@@ -520,24 +633,26 @@ static bool make_gate(void)
 	return true;
 }
 
-extern void *__libc_stack_end __attribute__((weak));
-
 static bool start(bool forked)
 {
 	struct seep_session *s = &seep_session;
+	struct texts texts = {seep_sys_grab(TEXTS_ROOM), 0, 0};
 	struct seep_header *h;
 	long fd;
 
 	if (forked) {
 		if (!s->pool.base)
 			return false; /* the parent could not start either */
+		inherit_texts(&texts, &s->pool);
 		/* The parent's segment: never again from here. */
 		s->head = NULL;
 		seep_sys(
 		    SYS_munmap, s->pool.base, s->pool.nr_pages * SEEP_PAGE);
+		s->pool.base = NULL;
 	} else {
 		const char *debug = env_value("SEEP_DEBUG");
 
+		read_texts(&texts);
 		seep_sys_debugging = debug && *debug == '1';
 		if (!seep_objects_available() || !seep_cfi_init())
 			return false;
@@ -566,7 +681,9 @@ static bool start(bool forked)
 	atomic_store(&h->flags, (s->map.glibc ? SEEP_FLAG_GLIBC : 0) |
 				    (forked ? SEEP_FLAG_FORKED : 0));
 	atomic_store(&h->state, SEEP_STATE_RUNNING);
-	put_texts(&s->pool);
+	put_texts(&s->pool, &texts);
+	if (texts.room)
+		seep_sys_release(texts.room, TEXTS_ROOM);
 	if (!seep_tree_init(&s->tree, &s->pool, seep_sys_grab)) {
 		seep_sys(SYS_close, fd);
 		return false;

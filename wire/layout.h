@@ -341,6 +341,16 @@ _Static_assert(SEEP_NR_TIERS <= 32 && SEEP_NR_DROPS <= 32, "header arrays");
  */
 #define SEEP_HELLO_MAGIC 0x4f4c4c4548504553ull /* "SEPHELLO" */
 
+/*
+ * Where RLIMIT_FSIZE keeps the process from making a segment of useful size, it
+ * first asks the collector for one, on a connection of its own: the same struct
+ * with this magic, segment_bytes being what it wants. The answer is one message
+ * of 8 bytes, the size, with the sealed memfd. The shim waits for it for
+ * SEEP_WANT_MS at most and does with its own limit otherwise.
+ */
+#define SEEP_WANT_MAGIC 0x544e415750454553ull /* "SEEPWANT" */
+#define SEEP_WANT_MS	1000
+
 struct seep_hello {
 	uint64_t magic;
 	uint32_t version;
