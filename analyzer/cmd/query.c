@@ -414,7 +414,14 @@ struct seep_error *seep_query_processes(
 static int compare_processes(const void *pa, const void *pb)
 {
 	const struct seep_report_process *a = pa, *b = pb;
-	int c = compare_u64(
+	bool gone_a = a->process.state == SEEP_PROCESS_EXECED;
+	bool gone_b = b->process.state == SEEP_PROCESS_EXECED;
+	int c = gone_a - gone_b;
+
+	/* what an exec replaced took its blocks with it */
+	if (c)
+		return c;
+	c = compare_u64(
 	    a->process.totals.live_bytes, b->process.totals.live_bytes);
 
 	return c ? c : a->process.id < b->process.id ? -1 : 1;

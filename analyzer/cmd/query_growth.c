@@ -30,6 +30,17 @@ static void growth_deinit(struct growth *g)
 
 /* ---- which process, which snapshots ------------------------------------- */
 
+/* What an exec replaced took its blocks with it. */
+static bool has_more(const struct seep_process *a, const struct seep_process *b)
+{
+	bool gone_a = a->state == SEEP_PROCESS_EXECED;
+	bool gone_b = b->state == SEEP_PROCESS_EXECED;
+
+	if (gone_a != gone_b)
+		return gone_b;
+	return a->totals.live_bytes > b->totals.live_bytes;
+}
+
 static struct seep_error *pick_process(
     struct growth *g, struct seep_process *ret)
 {

@@ -399,8 +399,12 @@ struct seep_error *seep_text_report(
 		return NULL;
 	}
 	for (size_t i = 0; i < r->nr_processes; i++) {
-		bytes += r->processes[i].process.totals.live_bytes;
-		blocks += r->processes[i].process.totals.live_blocks;
+		const struct seep_process *p = &r->processes[i].process;
+
+		if (p->state == SEEP_PROCESS_EXECED)
+			continue;
+		bytes += p->totals.live_bytes;
+		blocks += p->totals.live_blocks;
 	}
 	if (r->nr_processes > 1)
 		fprintf(f, "%zu processes, %s in %s alive in all\n\n",
