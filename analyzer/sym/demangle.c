@@ -58,11 +58,13 @@ static void shorten_strings(char *s)
 	static const char brief[] = "std::string";
 
 	while ((s = strstr(s, lengthy))) {
-		size_t rest = strlen(s + sizeof(lengthy) - 1);
+		const char *rest = s + sizeof(lengthy) - 1;
 
 		memcpy(s, brief, sizeof(brief) - 1);
 		s += sizeof(brief) - 1;
-		memmove(s, s + sizeof(lengthy) - sizeof(brief), rest + 1);
+		/* "> >" is one name's end and another's: now it is one's. */
+		rest += rest[0] == ' ' && rest[1] == '>';
+		memmove(s, rest, strlen(rest) + 1);
 	}
 }
 
@@ -105,8 +107,7 @@ static char *demangle_plain(const char *name)
 		if (name[2] == 'N')
 			ret = run(name, rust_demangle_callback, DMGL_RUST);
 		return ret ? ret
-			   : run(name, cplus_demangle_v3_callback,
-				 DMGL_ANSI | DMGL_RET_DROP);
+			   : run(name, cplus_demangle_v3_callback, DMGL_ANSI);
 	case 'D':
 		if (strlen(name) <= MAX_DLANG_BYTES)
 			ret = dlang_demangle(name, DMGL_DLANG);

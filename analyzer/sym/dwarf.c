@@ -9,6 +9,7 @@
  */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -32,6 +33,7 @@ struct unit {
 	struct seep_rangeset functions; /* ref: offset from the unit's DIE */
 	Dwarf_Die die; /* that has the functions: of a .dwo, or our own */
 	bool is_loaded;
+	bool is_deep; /* functions inside of functions too */
 };
 
 struct seep_dwarf {
@@ -101,7 +103,7 @@ static void close_dwarf(struct seep_dwarf *d)
 {
 	for (size_t i = 0; i < d->nr_units; i++) {
 		seep_rangeset_deinit(&d->units[i].functions);
-		d->units[i].is_loaded = false;
+		d->units[i].is_loaded = d->units[i].is_deep = false;
 	}
 	if (d->dbg)
 		dwarf_end(d->dbg);
@@ -240,12 +242,22 @@ static bool step(
 	return true;
 }
 
+static bool has_inner(int tag)
+{
+	return tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block ||
+	       tag == DW_TAG_inlined_subroutine || tag == DW_TAG_try_block ||
+	       tag == DW_TAG_catch_block;
+}
+
+#define OWN_OFFSET UINT32_MAX
+
 /*
- * The functions of a unit, with or without those inside of functions, which
- * are few: they are found by their symbol.
+ * The functions of a unit: each with `ref`, or its offset. Only `deep` looks
+ * inside of functions, where most of a unit is, and few functions are: those
+ * nested in C, the methods of local classes and lambdas.
  */
 static void add_functions(struct seep_dwarf *d, Dwarf_Die *unit,
-    struct seep_rangeset *to, bool by_unit, uint32_t unit_ref)
+    struct seep_rangeset *to, uint32_t ref, bool deep)
 {
 	Dwarf_Die stack[MAX_NESTING];
 	Dwarf_Off base = dwarf_dieoffset(unit);
@@ -258,12 +270,12 @@ static void add_functions(struct seep_dwarf *d, Dwarf_Die *unit,
 		int tag = dwarf_tag(die);
 		Dwarf_Off off = dwarf_dieoffset(die) - base;
 
-		if (tag == DW_TAG_subprogram && off < UINT32_MAX)
-			add_ranges(
-			    d, to, die, by_unit ? unit_ref : (uint32_t)off);
-		else if (has_scopes(tag) && depth + 1 < MAX_NESTING &&
-			 dwarf_haschildren(die) > 0 &&
-			 step(dwarf_child, die, &stack[depth + 1])) {
+		if (tag == DW_TAG_subprogram && off < OWN_OFFSET)
+			add_ranges(d, to, die,
+			    ref == OWN_OFFSET ? (uint32_t)off : ref);
+		if ((has_scopes(tag) || (deep && has_inner(tag))) &&
+		    depth + 1 < MAX_NESTING && dwarf_haschildren(die) > 0 &&
+		    step(dwarf_child, die, &stack[depth + 1])) {
 			depth++;
 			continue;
 		}
@@ -333,7 +345,7 @@ static void index_units(struct seep_dwarf *d)
 		if (!add_ranges(d, &d->ranges, &die, ref)) {
 			Dwarf_Die split = split_unit(&die);
 
-			add_functions(d, &split, &d->ranges, true, ref);
+			add_functions(d, &split, &d->ranges, ref, true);
 		}
 		d->nr_units++;
 	}
@@ -349,7 +361,7 @@ static bool load_unit(struct seep_dwarf *d, struct unit *u, Dwarf_Die *own)
 		size_t nr = 0;
 
 		u->die = split_unit(own);
-		add_functions(d, &u->die, &u->functions, false, 0);
+		add_functions(d, &u->die, &u->functions, OWN_OFFSET, false);
 		seep_rangeset_finish(&u->functions);
 		if (dwarf_getsrclines(own, &lines, &nr))
 			nr = 0;
@@ -431,8 +443,92 @@ static void find_call(
 		ret->line = (uint32_t)line;
 }
 
+/* Languages that qualify names, of those that are traced here. */
+static bool has_scoped_names(Dwarf_Die *unit)
+{
+	switch (dwarf_srclang(unit)) {
+	case DW_LANG_C_plus_plus:
+	case DW_LANG_C_plus_plus_03:
+	case DW_LANG_C_plus_plus_11:
+	case DW_LANG_C_plus_plus_14:
+	case DW_LANG_D:
+	case DW_LANG_Rust:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool append_scope(char **scope, Dwarf_Die *die)
+{
+	const char *name = dwarf_diename(die);
+	char *longer;
+
+	if (!name && dwarf_tag(die) != DW_TAG_namespace)
+		return true;
+	if (asprintf(&longer, "%s%s::", *scope ? *scope : "",
+		name ? name : "(anonymous namespace)") < 0)
+		return false;
+	free(*scope);
+	*scope = longer;
+	return true;
+}
+
+/*
+ * The namespaces and types around a DIE. libdw keeps no way up, so this goes
+ * down: of each level, to the last DIE that starts before it. Only names that
+ * the linker never sees need this.
+ */
+static char *find_scope(Dwarf_Die *target)
+{
+	Dwarf_Die die, next, unit;
+	Dwarf_Off end = dwarf_dieoffset(target);
+	char *scope = NULL;
+	size_t n = 0;
+
+	if (!dwarf_diecu(target, &unit, NULL, NULL) ||
+	    !has_scoped_names(&unit) || !step(dwarf_child, &unit, &die))
+		return NULL;
+	for (int depth = 0; depth < MAX_NESTING; depth++) {
+		while (n++ < MAX_FUNCTION_DIES &&
+		       step(dwarf_siblingof, &die, &next) &&
+		       dwarf_dieoffset(&next) <= end)
+			die = next;
+		if (dwarf_dieoffset(&die) >= end)
+			return scope;
+		if ((has_scopes(dwarf_tag(&die)) ||
+			dwarf_tag(&die) == DW_TAG_subprogram) &&
+		    !append_scope(&scope, &die))
+			break;
+		if (!step(dwarf_child, &die, &die))
+			break;
+	}
+	free(scope);
+	return NULL;
+}
+
+/* Where it is declared, which is where its name is. */
+static Dwarf_Die origin_of(const Dwarf_Die *die)
+{
+	Dwarf_Die at = *die;
+
+	for (int i = 0; i < MAX_REFERENCES; i++) {
+		Dwarf_Attribute ref;
+		Dwarf_Die next;
+
+		if ((!dwarf_attr(&at, DW_AT_abstract_origin, &ref) &&
+			!dwarf_attr(&at, DW_AT_specification, &ref)) ||
+		    !dwarf_formref_die(&ref, &next))
+			break;
+		at = next;
+	}
+	return at;
+}
+
 static void find_name(const Dwarf_Die *die, struct seep_dwarf_frame *ret)
 {
+	Dwarf_Die origin;
+
 	ret->name = string_attr(die, DW_AT_linkage_name);
 	if (!ret->name)
 		ret->name = string_attr(die, DW_AT_MIPS_linkage_name);
@@ -441,17 +537,30 @@ static void find_name(const Dwarf_Die *die, struct seep_dwarf_frame *ret)
 		ret->name = string_attr(die, DW_AT_name);
 	if (ret->name && !ret->name[0])
 		ret->name = NULL;
+	if (ret->name && !ret->is_linkage) {
+		origin = origin_of(die);
+		ret->scope = find_scope(&origin);
+	}
 }
 
-/* The function of a unit at pc: false: none. */
-static bool find_function(struct unit *u, uint32_t at, Dwarf_Die *ret)
+/* The function of a unit at pc; false: none. */
+static bool find_function(
+    struct seep_dwarf *d, struct unit *u, uint32_t at, Dwarf_Die *ret)
 {
 	Dwarf_Off base = dwarf_dieoffset(&u->die);
-	Dwarf *dbg = dwarf_cu_getdwarf(u->die.cu);
 	uint32_t ref;
 
-	return seep_rangeset_find(&u->functions, at, &ref, 1) &&
-	       dwarf_offdie(dbg, base + ref, ret);
+	if (!seep_rangeset_find(&u->functions, at, &ref, 1)) {
+		if (u->is_deep)
+			return false;
+		u->is_deep = true;
+		seep_rangeset_deinit(&u->functions);
+		add_functions(d, &u->die, &u->functions, OWN_OFFSET, true);
+		seep_rangeset_finish(&u->functions);
+		if (!seep_rangeset_find(&u->functions, at, &ref, 1))
+			return false;
+	}
+	return dwarf_offdie(dwarf_cu_getdwarf(u->die.cu), base + ref, ret);
 }
 
 static size_t make_frames(struct unit *u, Dwarf_Die *own, Dwarf_Die *function,
@@ -494,7 +603,7 @@ size_t seep_dwarf_lookup(
 	for (size_t i = 0; i < nr; i++) {
 		struct unit *u = &d->units[refs[i]];
 
-		if (load_unit(d, u, &own) && find_function(u, at, &function))
+		if (load_unit(d, u, &own) && find_function(d, u, at, &function))
 			return make_frames(u, &own, &function, pc, frames);
 	}
 	/* Assembler has lines, but no functions. */

@@ -32,7 +32,8 @@ size_t seep_dwarf_bytes(const struct seep_dwarf *d);
 struct seep_dwarf_frame {
 	const char *name; /* as linked, or NULL; valid until the next call */
 	bool is_linkage;  /* the linker's name, else the source's */
-	char *file;	  /* the caller frees, or NULL */
+	char *scope;	  /* "a::b::" in front of a source's name, or NULL */
+	char *file;	  /* or NULL; the caller frees both */
 	uint32_t line;	  /* 0: unknown */
 	uint64_t entry;	  /* of the outermost: where the function starts */
 	bool has_entry;

@@ -185,6 +185,7 @@ static struct seep_elffile *finish_open(struct seep_elffile *f)
 {
 	_cleanup_(seep_elffile_closep) struct seep_elffile *guard = f;
 	GElf_Ehdr eh;
+	uint64_t table;
 
 	if (f->map.base) {
 		f->image = f->map.base;
@@ -200,6 +201,12 @@ static struct seep_elffile *finish_open(struct seep_elffile *f)
 	if (eh.e_ident[EI_DATA] != (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 					   ? ELFDATA2LSB
 					   : ELFDATA2MSB))
+		return NULL;
+	/* elf_compress() of libdw changes the headers where they lie. */
+	table = eh.e_shnum ? (uint64_t)eh.e_shnum * eh.e_shentsize
+			   : f->image_bytes - eh.e_shoff;
+	if (f->map.base && eh.e_shoff &&
+	    !seep_filemap_unlock(&f->map, eh.e_shoff, table))
 		return NULL;
 	read_sections(f);
 	read_segments(f);

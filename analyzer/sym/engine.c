@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* engine.c - what sym.h promises, done in the calling process */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "analyzer/sym/engine.h"
@@ -235,7 +236,10 @@ static char *name_of_frame(
 	if (!f->name)
 		return NULL;
 	if (!f->is_linkage)
-		return strdup(f->name);
+		return asprintf(&readable, "%s%s", f->scope ? f->scope : "",
+			   f->name) < 0
+			   ? NULL
+			   : readable;
 	readable = seep_sym_demangle(f->name);
 	return readable ? readable : strdup(f->name);
 }
@@ -255,6 +259,7 @@ static size_t find_frames(
 		nr = seep_dwarf_lookup(image->dwarf, pc, frames);
 	for (size_t i = 0; i < nr; i++) {
 		ret[i].function = name_of_frame(image, &frames[i]);
+		free(frames[i].scope);
 		ret[i].file = frames[i].file;
 		ret[i].line = frames[i].line;
 		ret[i].inlined = i + 1 < nr;

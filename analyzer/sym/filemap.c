@@ -13,7 +13,7 @@
 static struct seep_filemap *all;
 static struct sigaction before;
 static unsigned depth;
-static uintptr_t page_bytes;
+static uintptr_t page_bytes; /* since the first enter */
 
 /*
  * A shared library that is being copied over, or a map file that is written
@@ -77,7 +77,6 @@ static bool map(struct seep_filemap *m, int fd)
 	    .size = (size_t)st.st_size,
 	    .dev = st.st_dev,
 	    .ino = st.st_ino,
-	    .uid = st.st_uid,
 	    .next = all,
 	};
 	all = m;
@@ -117,12 +116,32 @@ void seep_filemap_close(struct seep_filemap *m)
 	*m = (struct seep_filemap){0};
 }
 
+bool seep_filemap_unlock(struct seep_filemap *m, size_t offset, size_t bytes)
+{
+	size_t start = offset & ~(page_bytes - 1);
+	size_t end;
+
+	if (!m->base || offset > m->size || bytes > m->size - offset)
+		return false;
+	end = (offset + bytes + page_bytes - 1) & ~(page_bytes - 1);
+	if (mprotect(m->base + start, end - start, PROT_READ | PROT_WRITE))
+		return false;
+	m->keep_start = start;
+	m->keep_end = end;
+	return true;
+}
+
 void seep_filemap_trim(const struct seep_filemap *m)
 {
 	/*
 	 * A page that on_bus() replaced stays anonymous, and reads as zeros
 	 * again after this too.
 	 */
-	if (m->base)
-		madvise(m->base, m->size, MADV_DONTNEED);
+	if (!m->base)
+		return;
+	if (m->keep_start)
+		madvise(m->base, m->keep_start, MADV_DONTNEED);
+	if (m->keep_end < m->size)
+		madvise(m->base + m->keep_end, m->size - m->keep_end,
+		    MADV_DONTNEED);
 }

@@ -27,7 +27,7 @@ struct seep_filemap {
 	unsigned char *base; /* NULL: nothing is mapped */
 	size_t size;
 	uint64_t dev, ino;
-	uint32_t uid;
+	size_t keep_start, keep_end; /* not given back: was written to */
 	struct seep_filemap *next; /* of all maps: for the SIGBUS handler */
 };
 
@@ -36,6 +36,8 @@ bool seep_filemap_open(struct seep_filemap *m, const char *path);
 bool seep_filemap_open_fd(struct seep_filemap *m, int fd);
 void seep_filemap_close(struct seep_filemap *m);
 void seep_filemap_trim(const struct seep_filemap *m);
+/* Lets our copy of a few bytes be written; once per map. */
+bool seep_filemap_unlock(struct seep_filemap *m, size_t offset, size_t bytes);
 
 void seep_filemap_enter(void);
 void seep_filemap_leave(void);
