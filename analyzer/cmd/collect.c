@@ -124,10 +124,12 @@ static int run_bare(void)
 	struct seep_collector_result result = {0};
 	struct seep_collector_options opt = {
 	    .listener = LISTENER_FD, .session = -1};
+	_cleanup_(seep_freep) char *cwd = getcwd(NULL, 0);
 	struct seep_error *err;
 	int listening = 0;
 	socklen_t len = sizeof(listening);
 
+	opt.cwd = cwd;
 	opt.socket = getenv("SEEP_SOCKET");
 	if (!opt.socket ||
 	    getsockopt(LISTENER_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening,
@@ -191,6 +193,7 @@ static int run_session(void)
 	_cleanup_(seep_record_destroyp) struct seep_record *rec = NULL;
 	struct seep_collector_result result = {0};
 	struct seep_collector_options opt = {.session = LISTENER_FD};
+	_cleanup_(seep_freep) char *cwd = getcwd(NULL, 0);
 	struct seep_error *err;
 	struct stat st;
 
@@ -201,6 +204,7 @@ static int run_session(void)
 	fcntl(LISTENER_FD, F_SETFD, FD_CLOEXEC);
 	if (!receive_setup(msg, &opt.listener))
 		return 3;
+	opt.cwd = cwd;
 	opt.socket = msg->socket;
 	opt.main_pid = msg->pid;
 	opt.every_ms = msg->every_ms;

@@ -501,6 +501,7 @@ static void find_parent(struct collector *c, struct seep_tracked *t,
 	t->p.parent_id = parent->p.id;
 	if (!t->p.forked)
 		return;
+	parent->nr_forked_seen++;
 	/* The parent runs on, so a copy cannot be exact: its totals now. */
 	t->p.inherited_blocks = parent->p.totals.live_blocks;
 	t->p.inherited_bytes = parent->p.totals.live_bytes;
@@ -604,25 +605,50 @@ static struct seep_error *begin_process(struct collector *c,
 
 /* ---- children that never reported -------------------------------------- */
 
+/* Forked children that a process has not forked: it is a subreaper, and their
+ * parent had ended when they reported. */
+static uint32_t adopted_children(const struct seep_tracked *t)
+{
+	return t->nr_forked_seen > t->nr_children
+	    ? t->nr_forked_seen - t->nr_children
+	    : 0;
+}
+
 static uint32_t all_missing(const struct collector *c)
 {
-	uint32_t nr = 0;
+	uint32_t nr = 0, spare = c->nr_orphans;
 
-	for (const struct seep_tracked *t = c->procs; t; t = t->next)
+	for (const struct seep_tracked *t = c->procs; t; t = t->next) {
 		nr += missing_children(t);
+		spare += adopted_children(t);
+	}
 	/* Those whose parent had ended: we cannot tell whose they were. */
-	return nr > c->nr_orphans ? nr - c->nr_orphans : 0;
+	return nr > spare ? nr - spare : 0;
+}
+
+/* Takes up to nr of the children whose parents are not known; how many. */
+static uint32_t take_spare(struct collector *c, uint32_t nr)
+{
+	uint32_t taken = nr < c->nr_orphans ? nr : c->nr_orphans;
+
+	c->nr_orphans -= taken;
+	for (struct seep_tracked *t = c->procs; t && taken < nr; t = t->next) {
+		uint32_t n = adopted_children(t);
+
+		n = n < nr - taken ? n : nr - taken;
+		t->nr_forked_seen -= n;
+		taken += n;
+	}
+	return taken;
 }
 
 /* The process has ended a while ago: what has not come will not come. */
 static void settle_children(struct collector *c, struct seep_tracked *t)
 {
-	uint32_t nr = missing_children(t), known;
+	uint32_t nr = missing_children(t);
 
-	known = nr < c->nr_orphans ? nr : c->nr_orphans;
-	c->nr_orphans -= known;
-	nr -= known;
-	t->nr_children = t->nr_children_seen = 0;
+	nr -= take_spare(c, nr);
+	t->nr_children_seen = t->nr_children;
 	if (!nr || t->p.drops[SEEP_DROP_CHILD_UNTRACED] == nr)
 		return;
 	t->p.drops[SEEP_DROP_CHILD_UNTRACED] = nr;
@@ -755,6 +781,21 @@ static void drop_conn(struct collector *c, struct conn *conn)
 	free(conn);
 }
 
+/* A peer of another user that was gone before we looked: nobody can say any more
+ * whose child it was, but it knew the token, and names a traced process, which
+ * has changed to the same user (or is gone as well) as its parent. */
+static bool was_child(struct collector *c, const struct conn *conn,
+    const struct seep_hello *hello)
+{
+	struct seep_proc_stat st;
+	uid_t uid;
+
+	if (seep_proc_stat(conn->pid, &st) && st.state != 'Z')
+		return false;
+	return newest_image(c, hello->ppid) &&
+	    (!seep_proc_uid(hello->ppid, &uid) || uid == conn->uid);
+}
+
 /* GROUND 6: ours; or one with the token that descends from a traced process. */
 static bool may_report(struct collector *c, const struct conn *conn,
     const struct seep_hello *hello)
@@ -770,8 +811,9 @@ static bool may_report(struct collector *c, const struct conn *conn,
 	for (struct seep_tracked *t = c->procs; t; t = t->next)
 		if (seep_proc_descends(conn->pid, t->p.pid))
 			return true;
-	return c->opt->main_pid &&
-	    seep_proc_descends(conn->pid, c->opt->main_pid);
+	return (c->opt->main_pid &&
+		   seep_proc_descends(conn->pid, c->opt->main_pid)) ||
+	    was_child(c, conn, hello);
 }
 
 static void answer_text(struct seep_answer *a, const char *text)
@@ -1089,7 +1131,12 @@ static bool is_finished(struct collector *c)
 	} else if (!c->nr_hellos) {
 		return c->now_ms - c->started_ms >= patience;
 	}
-	return !all_missing(c) || c->now_ms - c->last_arrival_ms >= GRACE_MS;
+	/* Children that have not reported: worth a wait only if there is any
+	 * process left that could be one. */
+	if (all_missing(c) && c->now_ms - c->last_arrival_ms < GRACE_MS &&
+	    seep_proc_any_with_environment(c->opt->socket))
+		return false;
+	return !accept_all(c); /* it may have come, and gone, meanwhile */
 }
 
 static int timeout_ms(const struct collector *c)
@@ -1186,6 +1233,7 @@ static struct seep_error *init(
 	c->opt = opt;
 	c->sink = opt->sink;
 	c->trace.sink = opt->sink;
+	c->trace.cwd = opt->cwd;
 	seep_epochs_init(&c->trace.epochs);
 	c->epoll = c->signals = c->folder = -1;
 	c->has_session = opt->session >= 0;

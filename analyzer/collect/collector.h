@@ -32,6 +32,7 @@ struct seep_collector_options {
 	int listener;	    /* listening SOCK_SEQPACKET, becomes ours */
 	int session;	    /* to `seep run`, becomes ours; -1: none */
 	const char *socket; /* NAME:TOKEN of the listener */
+	const char *cwd;    /* of the first program; NULL: not known */
 	uint32_t main_pid;  /* the program of `seep run`; 0: none */
 	uint64_t every_ms;  /* snapshots with a scan; 0: none */
 	bool append;	    /* the recording is continued */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* proc.c - what the kernel says of a process: /proc and pidfd */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -158,6 +159,29 @@ bool seep_proc_command(uint32_t pid, char *buf, size_t size)
 	}
 	buf[n] = '\0';
 	return n > 0;
+}
+
+bool seep_proc_any_with_environment(const char *text)
+{
+	size_t size = 256u << 10;
+	struct dirent *d;
+	bool found = false;
+	char *buf = malloc(size);
+	DIR *dir = buf ? opendir("/proc") : NULL;
+
+	while (dir && !found && (d = readdir(dir))) {
+		unsigned long pid = strtoul(d->d_name, NULL, 10);
+		ssize_t n;
+
+		if (!pid || pid == (unsigned long)getpid())
+			continue;
+		n = read_file((uint32_t)pid, "environ", buf, size);
+		found = n > 0 && memmem(buf, (size_t)n, text, strlen(text));
+	}
+	if (dir)
+		closedir(dir);
+	free(buf);
+	return found;
 }
 
 bool seep_proc_descends(uint32_t pid, uint32_t ancestor)

@@ -36,6 +36,10 @@ bool seep_proc_rollup(
 /* Arguments joined by spaces, unprintable bytes as '?'. */
 bool seep_proc_command(uint32_t pid, char *buf, size_t size);
 
+/* True when a process other than ourselves was started with `text` in its
+ * environment, as far as we may look. */
+bool seep_proc_any_with_environment(const char *text);
+
 /* True when `pid` is `ancestor` or descends from it. */
 bool seep_proc_descends(uint32_t pid, uint32_t ancestor);
 

@@ -191,20 +191,20 @@ static void read_module(struct seep_sites *s, uint32_t id)
 	char path[PATH_MAX];
 
 	/* One that is not ready, or damaged, stays unknown. */
-	if (m->path ||
+	if (m->path || m->fd >= 0 ||
 	    seep_read_module(s->reader, id, &rec, path, sizeof(path)) !=
 		SEEP_READ_OK)
 		return;
+	if (s->open && path[0])
+		m->fd = s->open(s->open_ctx, &rec, path, sizeof(path));
 	m->path = strdup(path);
 	if (!m->path)
-		return;
+		return; /* the descriptor is closed with the rest */
 	for (uint32_t i = 0; i < rec.build_id_len; i++) {
 		m->build_id[2 * i] = digits[rec.build_id[i] >> 4];
 		m->build_id[2 * i + 1] = digits[rec.build_id[i] & 15];
 	}
 	m->is_exe = s->exe[0] && !strcmp(path, s->exe);
-	if (s->open && path[0] == '/')
-		m->fd = s->open(s->open_ctx, &rec, path);
 }
 
 struct seep_error *seep_sites_look_at_modules(struct seep_sites *s)

@@ -31,36 +31,82 @@ uint64_t seep_trace_at_ms(const struct seep_trace *tr, uint64_t ns)
 	return ns > tr->start_ns ? (ns - tr->start_ns) / 1000000 : 0;
 }
 
-/* A process may live in another root (chroot, container): its files are there.
- * Regular files only: anything else could block, or do things when opened. */
-static int open_module(
-    void *ctx, const struct seep_module_rec *rec, const char *path)
+/* Regular files only: anything else could block, or do things when opened. */
+static int open_file(const char *path, const struct seep_module_rec *rec)
 {
-	const struct seep_segment *seg = ctx;
-	char full[PATH_MAX + 64];
+	struct stat st;
+	int fd;
 
-	for (int step = 0; step < 2; step++) {
-		struct stat st;
-		int fd;
-
-		if (!step && !seg->pid)
-			continue;
-		if (!step)
-			snprintf(full, sizeof(full), "/proc/%u/root%s",
-			    seg->pid, path);
-		if (stat(step ? path : full, &st) < 0 || !S_ISREG(st.st_mode))
-			continue;
-		fd = open(step ? path : full,
-		    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (fd < 0)
-			continue;
-		/* Another file by now: only good if nothing is known of it. */
-		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-		    (!rec->ino || rec->ino == st.st_ino))
-			return fd;
-		close(fd);
-	}
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return -1;
+	/* Another file by now: only good if nothing is known of it. */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (!rec->ino || rec->ino == st.st_ino))
+		return fd;
+	close(fd);
 	return -1;
+}
+
+/* The folder that the relative paths of a process start from: where it is, or,
+ * once it is gone, where it was when it began. */
+static bool make_absolute(
+    const struct seep_tracked *t, char *path, size_t size, int step)
+{
+	char full[PATH_MAX], link[64];
+	const char *name;
+	ssize_t n;
+
+	if (step == 0) {
+		snprintf(link, sizeof(link), "/proc/%u/cwd", t->seg->pid);
+		n = readlink(link, full, sizeof(full) - 1);
+	} else {
+		n = t->cwd ? snprintf(full, sizeof(full), "%s", t->cwd) : -1;
+	}
+	if (n <= 0 || n >= (ssize_t)sizeof(full) - 1 || full[0] != '/')
+		return false;
+	name = path;
+	while (!strncmp(name, "./", 2))
+		name += 2;
+	n += snprintf(full + n, sizeof(full) - (size_t)n, "%s%s",
+	    n > 1 ? "/" : "", name);
+	if (n >= (ssize_t)sizeof(full) || (size_t)n >= size)
+		return false;
+	strcpy(path, full);
+	return true;
+}
+
+/* A process may live in another root (chroot, container): its files are there.
+ */
+static int open_module(
+    void *ctx, const struct seep_module_rec *rec, char *path, size_t size)
+{
+	const struct seep_tracked *t = ctx;
+	char full[PATH_MAX + 64];
+	int fd = -1;
+
+	if (path[0] != '/') {
+		char was[PATH_MAX];
+
+		snprintf(was, sizeof(was), "%s", path);
+		for (int step = 0; step < 2; step++) {
+			snprintf(path, size, "%s", was);
+			if (!make_absolute(t, path, size, step))
+				continue;
+			fd = open_file(path, rec);
+			if (fd >= 0)
+				return fd;
+		}
+		return -1;
+	}
+	if (t->seg->pid) {
+		snprintf(full, sizeof(full), "/proc/%u/root%s", t->seg->pid,
+		    path);
+		fd = open_file(full, rec);
+	}
+	return fd >= 0 ? fd : open_file(path, rec);
 }
 
 struct seep_error *seep_tracked_create(struct seep_trace *tr,
@@ -75,10 +121,11 @@ struct seep_error *seep_tracked_create(struct seep_trace *tr,
 		return seep_error_errno(ENOMEM, "process");
 	}
 	t->seg = seg;
+	t->cwd = tr->cwd;
 	t->start_ns = seg->hello.start_ns;
 	t->identity = seep_proc_identity(seg->pidfd);
 	err = seep_sites_create(
-	    &seg->reader, tr->sink, seg->exe, open_module, seg, &t->sites);
+	    &seg->reader, tr->sink, seg->exe, open_module, t, &t->sites);
 	if (err) {
 		seep_tracked_destroy(t);
 		return err;

@@ -28,6 +28,7 @@ struct seep_trace {
 	struct seep_epochs epochs;
 	uint64_t start_ns; /* at_ms 0, CLOCK_MONOTONIC; 0: not begun */
 	int64_t start_unix_ms;
+	const char *cwd; /* where the first program was started; may be NULL */
 };
 
 uint64_t seep_trace_at_ms(const struct seep_trace *tr, uint64_t ns);
@@ -36,6 +37,7 @@ struct seep_tracked {
 	struct seep_tracked *next;
 	uint64_t serial;
 	uint64_t start_ns;
+	const char *cwd; /* of the trace */
 	uint64_t identity; /* of the process, see proc.h */
 	struct seep_segment *seg; /* NULL: its end is in the recording */
 	struct seep_sites *sites;
@@ -49,6 +51,7 @@ struct seep_tracked {
 	bool exec_untraced;   /* counted as such */
 	uint32_t nr_children; /* begun, by the header */
 	uint32_t nr_children_seen;
+	uint32_t nr_forked_seen; /* of them, those begun by fork */
 	uint64_t replaced_ms; /* when its memory was first seen gone; 0: no */
 	uint64_t next_rss_ms, next_rollup_ms;
 	struct seep_totals polled;
