@@ -2,11 +2,13 @@
 /* objects.c - which loaded image an address lies in, and its module record */
 #include <dlfcn.h>
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
 #include <string.h>
 
 #include "preload/objects.h"
 #include "preload/real.h"
+#include "preload/sys.h"
 
 /* Looked up, not linked: a reference to GLIBC_2.35, be it weak, keeps an older
  * glibc from loading us at all (D34). */
@@ -176,6 +178,87 @@ full:
 	return SEEP_NO_MODULE;
 }
 
+/* ---- paths ------------------------------------------------------------- */
+
+#define DELETED	    " (deleted)" /* what the kernel puts behind such a path */
+#define DELETED_LEN (sizeof(DELETED) - 1)
+
+bool seep_objects_no_kernel;
+
+/* One line of /proc/self/maps, as far as it has been read. */
+struct maps_line {
+	uint64_t start;
+	int field, spaces;
+	uint32_t len;
+	char path[SEEP_PAGE];
+};
+
+/* Takes the next character; true at the end of the line that begins at start.
+ */
+static bool maps_char(struct maps_line *l, char c, uint64_t start)
+{
+	if (c == '\n') {
+		if (l->field == 2 && l->start == start && l->len)
+			return true;
+		l->start = 0;
+		l->field = l->spaces = 0;
+		l->len = 0;
+	} else if (l->field == 0) { /* the start, in hex, to the minus */
+		if (c == '-')
+			l->field = 1;
+		else
+			l->start =
+			    l->start << 4 |
+			    (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	} else if (l->field == 1) { /* up to the path, which begins with / */
+		if (c == '/')
+			l->field = 2;
+	}
+	if (l->field == 2 && l->len < sizeof(l->path))
+		l->path[l->len++] = c;
+	return false;
+}
+
+/*
+ * The loader has the path that dlopen() was given, which may be relative to a
+ * folder left long ago. The kernel knows the file.
+ */
+static bool kernel_path(uint64_t start, struct maps_line *l)
+{
+	char buf[1024];
+	bool found = false;
+	long fd, n;
+
+	fd = seep_sys(
+	    SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	memset(l, 0, offsetof(struct maps_line, path));
+	while (!found && (n = seep_sys(SYS_read, fd, buf, sizeof(buf))) > 0)
+		for (long i = 0; i < n && !found; i++)
+			found = maps_char(l, buf[i], start);
+	seep_sys(SYS_close, fd);
+	return found;
+}
+
+/* Rare, and with a large frame: apart from the usual way. */
+static __attribute__((noinline)) uint32_t relative_module(
+    struct seep_pool *pool, const struct seep_object *o, struct image *im)
+{
+	struct maps_line l;
+	uint32_t id;
+
+	if (!seep_objects_no_kernel && kernel_path(o->start, &l)) {
+		if (l.len > DELETED_LEN &&
+		    !memcmp(l.path + l.len - DELETED_LEN, DELETED, DELETED_LEN))
+			l.len -= DELETED_LEN;
+		im->path = l.path;
+		im->path_len = l.len;
+	}
+	id = find(pool, o, im);
+	return id != SEEP_NO_MODULE ? id : add(pool, o, im);
+}
+
 uint32_t seep_object_module(struct seep_pool *pool, const struct seep_object *o)
 {
 	struct image im;
@@ -188,6 +271,9 @@ uint32_t seep_object_module(struct seep_pool *pool, const struct seep_object *o)
 		im.path = (const char *)pool->base + pool->head->exe_at;
 		im.path_len = pool->head->exe_len;
 	}
+	/* Not the vDSO, whose name has no slash. */
+	if (im.path_len && im.path[0] != '/' && strchr(im.path, '/'))
+		return relative_module(pool, o, &im);
 	id = find(pool, o, &im);
 	return id != SEEP_NO_MODULE ? id : add(pool, o, &im);
 }

@@ -29,6 +29,9 @@ bool seep_objects_available(void);
 
 bool seep_object_find(uint64_t pc, struct seep_object *ret);
 
+/* Set under a seccomp filter: a relative path then stays one. */
+extern bool seep_objects_no_kernel;
+
 #define SEEP_NO_MODULE UINT32_MAX
 
 /*

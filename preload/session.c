@@ -705,7 +705,7 @@ void seep_session_filter(void)
 		return;
 	seep_sys(SYS_mprotect, s->pool.base, s->pool.nr_pages * SEEP_PAGE,
 	    PROT_READ | PROT_WRITE);
-	s->filtered = true;
+	s->filtered = seep_objects_no_kernel = true;
 }
 
 bool seep_session_is_ours(void)
