@@ -43,7 +43,8 @@ static void append(const char *piece, size_t n, void *ctx)
 
 	if (n > MAX_DEMANGLED_BYTES - t->nr)
 		n = MAX_DEMANGLED_BYTES - t->nr;
-	memcpy(t->bytes + t->nr, piece, n);
+	if (n)
+		memcpy(t->bytes + t->nr, piece, n);
 	t->nr += n;
 	if (t->nr == MAX_DEMANGLED_BYTES || ++t->nr_pieces > MAX_PIECES)
 		longjmp(t->full, 1);
