@@ -35,7 +35,8 @@ void seep_record_realloc_begin(struct seep_realloc *r, void *p, void **frame);
 void seep_record_realloc_undo(const struct seep_realloc *r, void **frame);
 
 /* Tells the collector of an event of this thread (wire/ring.h); text: NULL or a
- * NUL-terminated text. Lost and counted where the ring is full. */
+ * NUL-terminated text. Lost and counted where the ring is full; a thread that
+ * never allocated tells nothing. */
 void seep_record_event(
     enum seep_event_kind kind, uint64_t value, const char *text, void **frame);
 

@@ -27,16 +27,16 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
-#define POLL_MS		10
-#define POLL_IDLE_MS	100
-#define IDLE_AFTER_MS	1000
-#define CHECKPOINT_MS	1000
-#define THIN_EVERY_MS	10000
-#define GRACE_MS	1000  /* for children and new images to report */
-#define FORGET_MS	10000 /* ended processes, as parents of others */
-#define CONN_MS		2000  /* for the first message of a connection */
-#define PATIENCE_MS	10000
-#define MAX_CONNS	256
+#define POLL_MS	      10
+#define POLL_IDLE_MS  100
+#define IDLE_AFTER_MS 1000
+#define CHECKPOINT_MS 1000
+#define THIN_EVERY_MS 10000
+#define GRACE_MS      1000  /* for children and new images to report */
+#define FORGET_MS     10000 /* ended processes, as parents of others */
+#define CONN_MS	      2000  /* for the first message of a connection */
+#define PATIENCE_MS   10000
+#define MAX_CONNS     256
 
 /* What an event of the epoll set is about: kind << 32 | serial. */
 enum source { ON_LISTENER = 1, ON_SESSION, ON_SIGNAL, ON_CONN, ON_PROCESS };
@@ -94,8 +94,8 @@ static void tick(struct collector *c)
 
 static void watch(struct collector *c, int fd, enum source what, uint64_t id)
 {
-	struct epoll_event ev = {.events = EPOLLIN,
-	    .data.u64 = (uint64_t)what << 56 | id};
+	struct epoll_event ev = {
+	    .events = EPOLLIN, .data.u64 = (uint64_t)what << 56 | id};
 
 	/* Fails only without memory; the poll timer then finds out as well. */
 	(void)!epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &ev);
@@ -164,8 +164,8 @@ static void next_epoch(struct collector *c)
 
 	if (epoch < SEEP_EPOCH_MAX)
 		epoch++;
-	seep_epochs_add(&c->trace.epochs, epoch,
-	    seep_trace_at_ms(&c->trace, mono_ns()));
+	seep_epochs_add(
+	    &c->trace.epochs, epoch, seep_trace_at_ms(&c->trace, mono_ns()));
 	for (struct seep_tracked *t = c->procs; t; t = t->next)
 		if (t->seg)
 			seep_segment_set_epoch(t->seg, epoch);
@@ -184,8 +184,8 @@ static struct seep_error *put_settings(struct collector *c)
 	if (!err)
 		err = c->sink->set(c->sink->ctx, "start_mono_ns", text);
 	for (unsigned i = 0; !err && seep_drop_name(i); i++)
-		err = c->sink->put_drop_cause(c->sink->ctx, i,
-		    seep_drop_name(i), seep_drop_meaning(i));
+		err = c->sink->put_drop_cause(
+		    c->sink->ctx, i, seep_drop_name(i), seep_drop_meaning(i));
 	return err;
 }
 
@@ -211,12 +211,11 @@ static struct seep_error *take_over(struct collector *c)
 		struct seep_snapshot *s = NULL;
 		size_t nr = 0;
 
-		err = c->sink->snapshots(
-		    c->sink->ctx, c->old[i].id, &s, &nr);
+		err = c->sink->snapshots(c->sink->ctx, c->old[i].id, &s, &nr);
 		for (size_t k = 0; !err && k < nr; k++) {
 			/* Born after the snapshot: the next epoch. */
-			seep_epochs_add(&c->trace.epochs, s[k].epoch + 1,
-			    s[k].at_ms);
+			seep_epochs_add(
+			    &c->trace.epochs, s[k].epoch + 1, s[k].at_ms);
 			seep_snapshot_deinit(&s[k]);
 		}
 		free(s);
@@ -309,8 +308,8 @@ static void announce(struct collector *c, const struct seep_tracked *t)
 
 	if (c->folder < 0 || seep_segment_has_ended(t->seg))
 		return;
-	err = seep_control_announce(c->folder, t->p.pid, c->opt->socket,
-	    c->sink->path(c->sink->ctx));
+	err = seep_control_announce(
+	    c->folder, t->p.pid, c->opt->socket, c->sink->path(c->sink->ctx));
 	/* Without its entry it is traced all the same; ps cannot see it. */
 	seep_error_destroy(err);
 }
@@ -323,7 +322,7 @@ static void take_exit_status(struct collector *c, struct seep_tracked *t)
 	if (t->p.pid == c->opt->main_pid && c->main_reported)
 		status = c->main_status;
 	else if (!t->seg || t->seg->pidfd < 0 ||
-	    !seep_proc_exit_status(t->seg->pidfd, t->p.pid, &status))
+		 !seep_proc_exit_status(t->seg->pidfd, t->p.pid, &status))
 		return;
 	if (WIFEXITED(status))
 		t->p.exit_code = WEXITSTATUS(status);
@@ -394,8 +393,8 @@ static void look_for_ended(struct collector *c)
 	bool any = false;
 
 	for (struct seep_tracked *t = c->procs; t; t = t->next) {
-		t->has_ended = t->seg && !t->is_over &&
-		    seep_segment_has_ended(t->seg);
+		t->has_ended =
+		    t->seg && !t->is_over && seep_segment_has_ended(t->seg);
 		any |= t->has_ended;
 	}
 	if (!any)
@@ -420,7 +419,7 @@ static void look_for_execs(struct collector *c)
 		if (!t->replaced_ms) {
 			t->replaced_ms = c->now_ms;
 		} else if (c->now_ms - t->replaced_ms >= GRACE_MS &&
-		    !seep_segment_has_ended(t->seg)) {
+			   !seep_segment_has_ended(t->seg)) {
 			t->exec_untraced = true;
 			t->p.drops[SEEP_DROP_EXEC_UNTRACED] = 1;
 			is_over(c, t, SEEP_PROCESS_EXECED);
@@ -455,8 +454,8 @@ static struct seep_error *write_process(struct collector *c, void *arg)
 static uint32_t missing_children(const struct seep_tracked *t)
 {
 	return t->nr_children > t->nr_children_seen
-	    ? t->nr_children - t->nr_children_seen
-	    : 0;
+		   ? t->nr_children - t->nr_children_seen
+		   : 0;
 }
 
 /* The image of t's parent process that began it: it may have called exec
@@ -482,8 +481,8 @@ static struct seep_tracked *find_parent_image(
 }
 
 /* Its parent, and what it has from it. */
-static void find_parent(struct collector *c, struct seep_tracked *t,
-    struct seep_tracked *earlier)
+static void find_parent(
+    struct collector *c, struct seep_tracked *t, struct seep_tracked *earlier)
 {
 	struct seep_tracked *parent = find_parent_image(c, t);
 
@@ -528,8 +527,8 @@ static void find_row(struct collector *c, struct seep_tracked *t)
 	}
 }
 
-/* False: the pid was reused. Where the kernel cannot tell, a pid that comes back
- * before its end was noticed has called exec. */
+/* False: the pid was reused. Where the kernel cannot tell, a pid that comes
+ * back before its end was noticed has called exec. */
 static bool is_same_process(
     const struct seep_tracked *earlier, const struct seep_segment *seg)
 {
@@ -573,8 +572,10 @@ static struct seep_error *begin_process(struct collector *c,
 	if (err)
 		return err;
 	t->serial = ++c->next_serial;
-	if (adopted)
+	if (adopted) {
 		find_row(c, t);
+		seep_sites_forget(t->sites);
+	}
 	if (!t->committed_id)
 		find_parent(c, t, earlier);
 	if (t->p.pid == c->opt->main_pid)
@@ -610,8 +611,8 @@ static struct seep_error *begin_process(struct collector *c,
 static uint32_t adopted_children(const struct seep_tracked *t)
 {
 	return t->nr_forked_seen > t->nr_children
-	    ? t->nr_forked_seen - t->nr_children
-	    : 0;
+		   ? t->nr_forked_seen - t->nr_children
+		   : 0;
 }
 
 static uint32_t all_missing(const struct collector *c)
@@ -649,9 +650,9 @@ static void settle_children(struct collector *c, struct seep_tracked *t)
 
 	nr -= take_spare(c, nr);
 	t->nr_children_seen = t->nr_children;
-	if (!nr || t->p.drops[SEEP_DROP_CHILD_UNTRACED] == nr)
+	if (!nr)
 		return;
-	t->p.drops[SEEP_DROP_CHILD_UNTRACED] = nr;
+	t->p.drops[SEEP_DROP_CHILD_UNTRACED] += nr; /* besides the shim's */
 	write_all(c, write_process, t);
 }
 
@@ -683,7 +684,7 @@ static void poll_processes(struct collector *c)
 		if (seep_tracked_poll(t, &c->trace))
 			c->last_change_ms = c->now_ms;
 	every = c->now_ms - c->last_change_ms < IDLE_AFTER_MS ? POLL_MS
-							     : POLL_IDLE_MS;
+							      : POLL_IDLE_MS;
 	/* Never more than a twentieth of a core. */
 	cost_ms = (mono_ns() - began) * 20 / 1000000;
 	c->next_poll_ms = c->now_ms + (cost_ms > every ? cost_ms : every);
@@ -699,8 +700,8 @@ static struct seep_error *write_checkpoint(struct collector *c, void *arg)
 			err = seep_tracked_checkpoint(t, &c->trace);
 	if (!err && c->now_ms >= c->next_thin_ms) {
 		c->next_thin_ms = c->now_ms + THIN_EVERY_MS;
-		err = c->sink->thin(c->sink->ctx,
-		    seep_trace_at_ms(&c->trace, mono_ns()));
+		err = c->sink->thin(
+		    c->sink->ctx, seep_trace_at_ms(&c->trace, mono_ns()));
 	}
 	return err;
 }
@@ -721,8 +722,8 @@ static void checkpoint(struct collector *c)
 	finish_ended(c); /* those a full disk has kept */
 	forget_ended(c);
 	cost_ms = (mono_ns() - began) * 5 / 1000000;
-	c->next_checkpoint_ms = c->now_ms +
-	    (cost_ms > CHECKPOINT_MS ? cost_ms : CHECKPOINT_MS);
+	c->next_checkpoint_ms =
+	    c->now_ms + (cost_ms > CHECKPOINT_MS ? cost_ms : CHECKPOINT_MS);
 }
 
 struct request {
@@ -741,8 +742,7 @@ static struct seep_error *write_snapshot(struct collector *c, void *arg)
 	err = seep_tracked_snapshot(r->t, &c->trace, &r->s);
 	if (err || !r->is_growth)
 		return err;
-	err = c->sink->get_baseline(
-	    c->sink->ctx, r->t->p.id, r->uid, &r->from);
+	err = c->sink->get_baseline(c->sink->ctx, r->t->p.id, r->uid, &r->from);
 	if (!err)
 		err = c->sink->put_baseline(
 		    c->sink->ctx, r->t->p.id, r->uid, r->s.id);
@@ -781,9 +781,9 @@ static void drop_conn(struct collector *c, struct conn *conn)
 	free(conn);
 }
 
-/* A peer of another user that was gone before we looked: nobody can say any more
- * whose child it was, but it knew the token, and names a traced process, which
- * has changed to the same user (or is gone as well) as its parent. */
+/* A peer of another user that was gone before we looked: nobody can say any
+ * more whose child it was, but it knew the token, and names a traced process,
+ * which has changed to the same user (or is gone as well) as its parent. */
 static bool was_child(struct collector *c, const struct conn *conn,
     const struct seep_hello *hello)
 {
@@ -793,7 +793,7 @@ static bool was_child(struct collector *c, const struct conn *conn,
 	if (seep_proc_stat(conn->pid, &st) && st.state != 'Z')
 		return false;
 	return newest_image(c, hello->ppid) &&
-	    (!seep_proc_uid(hello->ppid, &uid) || uid == conn->uid);
+	       (!seep_proc_uid(hello->ppid, &uid) || uid == conn->uid);
 }
 
 /* GROUND 6: ours; or one with the token that descends from a traced process. */
@@ -804,8 +804,7 @@ static bool may_report(struct collector *c, const struct conn *conn,
 	bool has_token = !memcmp(hello->token, c->token, sizeof(c->token));
 
 	if (conn->uid == geteuid() || conn->uid == 0)
-		return has_token ||
-		    !memcmp(hello->token, none, sizeof(none));
+		return has_token || !memcmp(hello->token, none, sizeof(none));
 	if (!has_token)
 		return false;
 	for (struct seep_tracked *t = c->procs; t; t = t->next)
@@ -813,7 +812,7 @@ static bool may_report(struct collector *c, const struct conn *conn,
 			return true;
 	return (c->opt->main_pid &&
 		   seep_proc_descends(conn->pid, c->opt->main_pid)) ||
-	    was_child(c, conn, hello);
+	       was_child(c, conn, hello);
 }
 
 static void answer_text(struct seep_answer *a, const char *text)
@@ -839,7 +838,7 @@ static void fill_answer(struct collector *c, const struct conn *conn,
 	if (req->op == SEEP_REQUEST_STATUS) {
 		seep_tracked_poll(t, &c->trace);
 	} else if (req->op == SEEP_REQUEST_SNAPSHOT ||
-	    req->op == SEEP_REQUEST_GROWTH) {
+		   req->op == SEEP_REQUEST_GROWTH) {
 		r.t = t;
 		if (req->label[0])
 			r.s.label = (char *)req->label;
@@ -857,8 +856,7 @@ static void fill_answer(struct collector *c, const struct conn *conn,
 	a->from = r.from;
 	a->live_blocks = t->p.totals.live_blocks;
 	a->live_bytes = t->p.totals.live_bytes;
-	a->traced_ms =
-	    seep_trace_at_ms(&c->trace, mono_ns()) - t->p.start_ms;
+	a->traced_ms = seep_trace_at_ms(&c->trace, mono_ns()) - t->p.start_ms;
 }
 
 static void on_request(
@@ -878,6 +876,23 @@ static void on_request(
 	fill_answer(c, conn, req, a);
 	(void)!seep_fdmsg_send(conn->fd, a, sizeof(*a), NULL, 0);
 	free(a);
+}
+
+#define WANT_MAX (64ull << 30) /* no shim asks for more */
+
+/* A process whose RLIMIT_FSIZE allows it no segment asks us for one. */
+static void on_want(const struct conn *conn, const struct seep_hello *want)
+{
+	uint64_t bytes = want->segment_bytes;
+	int fd;
+
+	if (!bytes || bytes > WANT_MAX || bytes % SEEP_PAGE)
+		return;
+	fd = seep_segment_make(bytes);
+	if (fd < 0)
+		return;
+	(void)!seep_fdmsg_send(conn->fd, &bytes, sizeof(bytes), &fd, 1);
+	close(fd);
 }
 
 /* False: nothing has come yet. */
@@ -910,6 +925,10 @@ static bool read_conn(struct collector *c, struct conn *conn)
 	}
 	while (nr_fds)
 		close(fds[--nr_fds]);
+	if (n == sizeof(m.hello) && m.magic == SEEP_WANT_MAGIC &&
+	    m.hello.version == SEEP_WIRE_VERSION &&
+	    may_report(c, conn, &m.hello))
+		on_want(conn, &m.hello);
 	if (n == sizeof(m.request) && m.magic == SEEP_REQUEST_MAGIC)
 		on_request(c, conn, &m.request);
 	return true;
@@ -921,8 +940,8 @@ static bool accept_all(struct collector *c)
 	bool any = false;
 
 	while (c->nr_conns < MAX_CONNS) {
-		int fd = accept4(c->opt->listener, NULL, NULL,
-		    SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept4(
+		    c->opt->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		struct ucred peer = {0};
 		socklen_t len = sizeof(peer);
 		struct conn *conn;
@@ -940,8 +959,8 @@ static bool accept_all(struct collector *c)
 		}
 		any = true;
 		conn = calloc(1, sizeof(*conn));
-		if (!conn || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer,
-				 &len) < 0) {
+		if (!conn ||
+		    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0) {
 			free(conn);
 			close(fd);
 			continue;
@@ -951,8 +970,8 @@ static bool accept_all(struct collector *c)
 		conn->uid = peer.uid;
 		conn->pidfd = -1;
 		len = sizeof(conn->pidfd);
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &conn->pidfd,
-			&len) < 0)
+		if (getsockopt(
+			fd, SOL_SOCKET, SO_PEERPIDFD, &conn->pidfd, &len) < 0)
 			conn->pidfd = -1;
 		conn->serial = ++c->next_serial;
 		conn->deadline_ms = c->now_ms + CONN_MS;
@@ -1097,8 +1116,7 @@ static void report_main(struct collector *c)
 	t = newest_image(c, c->opt->main_pid);
 	if (t && t->seg)
 		return; /* not yet */
-	if (t && t->p.exit_code < 0 && t->p.exit_signal < 0 &&
-	    c->main_reported)
+	if (t && t->p.exit_code < 0 && t->p.exit_signal < 0 && c->main_reported)
 		write_all(c, write_main_status, t);
 	if (nr_live(c)) {
 		checkpoint(c);
@@ -1218,8 +1236,8 @@ static struct seep_error *parse_token(struct collector *c)
 			c->token[i] = (uint8_t)byte;
 	}
 	if (!hex)
-		return seep_error_new(SEEP_ERROR_USAGE,
-		    "the socket is not given as NAME:TOKEN");
+		return seep_error_new(
+		    SEEP_ERROR_USAGE, "the socket is not given as NAME:TOKEN");
 	return NULL;
 }
 
@@ -1292,9 +1310,8 @@ static void finish(struct collector *c)
 	for (struct seep_tracked *t = c->procs; t; t = t->next)
 		if (t->seg && !t->is_over)
 			is_over(c, t,
-			    seep_segment_has_ended(t->seg)
-				? SEEP_PROCESS_EXITED
-				: SEEP_PROCESS_LOST);
+			    seep_segment_has_ended(t->seg) ? SEEP_PROCESS_EXITED
+							   : SEEP_PROCESS_LOST);
 	finish_ended(c);
 	for (struct seep_tracked *t = c->procs; t; t = t->next)
 		settle_children(c, t);
@@ -1326,8 +1343,8 @@ static void deinit(struct collector *c)
 		close(c->folder);
 }
 
-struct seep_error *seep_collector_run(const struct seep_collector_options *opt,
-    struct seep_collector_result *ret)
+struct seep_error *seep_collector_run(
+    const struct seep_collector_options *opt, struct seep_collector_result *ret)
 {
 	struct collector c = {0};
 	struct seep_error *err = init(&c, opt);

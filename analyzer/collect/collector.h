@@ -29,13 +29,13 @@
 
 struct seep_collector_options {
 	const struct seep_sink *sink;
-	int listener;	    /* listening SOCK_SEQPACKET, becomes ours */
-	int session;	    /* to `seep run`, becomes ours; -1: none */
-	const char *socket; /* NAME:TOKEN of the listener */
-	const char *cwd;    /* of the first program; NULL: not known */
-	uint32_t main_pid;  /* the program of `seep run`; 0: none */
-	uint64_t every_ms;  /* snapshots with a scan; 0: none */
-	bool append;	    /* the recording is continued */
+	int listener;	      /* listening SOCK_SEQPACKET, becomes ours */
+	int session;	      /* to `seep run`, becomes ours; -1: none */
+	const char *socket;   /* NAME:TOKEN of the listener */
+	const char *cwd;      /* of the first program; NULL: not known */
+	uint32_t main_pid;    /* the program of `seep run`; 0: none */
+	uint64_t every_ms;    /* snapshots with a scan; 0: none */
+	bool append;	      /* the recording is continued */
 	uint64_t patience_ms; /* without any process; 0: 10 s */
 };
 

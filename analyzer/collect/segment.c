@@ -22,8 +22,8 @@ static int read_segment(void *ctx, uint64_t off, void *buf, size_t len)
 	char *to = buf;
 
 	while (len) {
-		ssize_t n = pread(
-		    seg->fds[SEEP_SEGMENT_FD], to, len, (off_t)off);
+		ssize_t n =
+		    pread(seg->fds[SEEP_SEGMENT_FD], to, len, (off_t)off);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -106,8 +106,8 @@ static void read_texts(struct seep_segment *seg)
 	size_t len = 0;
 	char *text;
 
-	seg->exe = read_text(
-	    &seg->reader, h->exe_at, h->exe_len, PATH_MAX, &len);
+	seg->exe =
+	    read_text(&seg->reader, h->exe_at, h->exe_len, PATH_MAX, &len);
 	text = read_text(
 	    &seg->reader, h->cmdline_at, h->cmdline_len, COMMAND_MAX, &len);
 	if (text)
@@ -205,8 +205,7 @@ void seep_segment_set_epoch(struct seep_segment *seg, uint32_t epoch)
 {
 	/* relaxed: the shim loads it for each block, in no order with
 	 * anything; a block born meanwhile may carry either epoch */
-	atomic_store_explicit(
-	    &seg->page->epoch, epoch, memory_order_relaxed);
+	atomic_store_explicit(&seg->page->epoch, epoch, memory_order_relaxed);
 }
 
 uint32_t seep_segment_epoch(const struct seep_segment *seg)
@@ -250,4 +249,21 @@ uint64_t seep_segment_used_bytes(const struct seep_segment *seg)
 	if (fstat(seg->fds[SEEP_SEGMENT_FD], &st) < 0)
 		return 0;
 	return (uint64_t)st.st_blocks * 512;
+}
+
+int seep_segment_make(uint64_t bytes)
+{
+	int fd = memfd_create("seep", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd >= 0 &&
+	    (ftruncate(fd, (off_t)bytes) < 0 ||
+		fcntl(fd, F_ADD_SEALS,
+		    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)) {
+		int err = errno;
+
+		close(fd);
+		errno = err;
+		return -1;
+	}
+	return fd;
 }

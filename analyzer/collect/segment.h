@@ -42,6 +42,10 @@ struct seep_error *seep_segment_open(const struct seep_hello *hello,
 void seep_segment_close(struct seep_segment *seg);
 SEEP_DEFINE_CLEANUP(struct seep_segment *, seep_segment_close)
 
+/* A sealed memfd for a process that may not make one itself (SEEP_WANT_MAGIC in
+ * layout.h); -1 and errno. The caller closes it. */
+int seep_segment_make(uint64_t bytes);
+
 void seep_segment_set_epoch(struct seep_segment *seg, uint32_t epoch);
 uint32_t seep_segment_epoch(const struct seep_segment *seg);
 void seep_segment_beat(struct seep_segment *seg, uint64_t now_ns);

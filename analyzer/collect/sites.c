@@ -24,6 +24,10 @@
 /* A sane process has far fewer; more means that the segment lies. */
 #define MAX_GROUPS (1u << 24)
 
+/* Sites that are stored at the end although nothing of them was ever seen alive:
+ * those that allocated the most bytes. */
+#define MAX_PAST 10000u
+
 #define ON_PATH UINT32_MAX /* in ids: on the path being mapped */
 
 struct node_cache {
@@ -74,6 +78,7 @@ struct seep_sites {
 	uint32_t counted_log, nr_counted;
 	struct group *groups; /* hash by node and size */
 	uint32_t groups_log, nr_groups;
+	bool all_rows; /* what the sink has is not known: give it all */
 	bool no_memory; /* a callback could not go on */
 	bool damaged;
 
@@ -157,6 +162,7 @@ void seep_sites_forget(struct seep_sites *s)
 	for (uint32_t i = 0; i < s->nr_modules; i++)
 		s->modules[i].id = 0;
 	s->truncated = 0;
+	s->all_rows = true;
 }
 
 void seep_sites_trim(struct seep_sites *s)
@@ -167,6 +173,9 @@ void seep_sites_trim(struct seep_sites *s)
 	free(s->survivors);
 	s->survivors = NULL;
 	s->nr_survivors = 0;
+	free(s->rows);
+	s->rows = NULL;
+	s->nr_rows = 0;
 	free(s->caches);
 	s->caches = NULL;
 }
@@ -553,15 +562,10 @@ static void merge_rows(struct seep_sites *s)
 	s->nr_rows = to;
 }
 
-/* Reads the counters into s->rows, with room for `extra` more. */
-static struct seep_error *count(struct seep_sites *s, size_t extra)
+static struct seep_error *read_counters(struct seep_sites *s)
 {
 	enum seep_read_status st;
-	struct seep_error *err;
 
-	if (s->counted)
-		memset(s->counted, 0,
-		    sizeof(*s->counted) << s->counted_log);
 	s->nr_counted = 0;
 	s->no_memory = false;
 	st = seep_read_counters(s->reader, add_counter, s);
@@ -569,41 +573,105 @@ static struct seep_error *count(struct seep_sites *s, size_t extra)
 		return out_of_memory();
 	if (st != SEEP_READ_OK)
 		return read_error(s, st, "counters");
-	err = catch_up(s);
-	if (err)
-		return err;
-	free(s->rows);
-	s->nr_rows = 0;
-	s->rows = malloc((s->nr_counted + extra + 1) * sizeof(*s->rows));
-	if (!s->rows)
-		return out_of_memory();
-	for (size_t i = 0; s->counted && i < (size_t)1 << s->counted_log; i++) {
-		const struct counted *c = &s->counted[i];
-		struct seep_site_row *row = &s->rows[s->nr_rows];
+	return catch_up(s);
+}
 
-		if (!c->node || (!c->alloc_blocks && !c->free_blocks))
+static bool is_known(const struct seep_sites *s, uint32_t node)
+{
+	uint32_t chunk = node / IDS_PER_CHUNK;
+
+	return chunk < s->nr_chunks && s->ids[chunk] &&
+	    s->ids[chunk][node % IDS_PER_CHUNK];
+}
+
+/* Nothing of it lives, and the sink has never heard of it. */
+static bool is_past(const struct seep_sites *s, const struct counted *c)
+{
+	return c->alloc_blocks == c->free_blocks &&
+	    c->alloc_bytes == c->free_bytes && !is_known(s, c->node);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct counted *x = a, *y = b;
+
+	return x->alloc_bytes < y->alloc_bytes ? 1
+					       : -(x->alloc_bytes > y->alloc_bytes);
+}
+
+/*
+ * Packs the table: first the sites that need a row, then, by allocated bytes,
+ * as many of those as `max_past` allows of which nothing lives any more. Big
+ * compilers have a hundred thousand of them.
+ */
+static uint32_t choose(struct seep_sites *s, uint32_t max_past)
+{
+	size_t size = s->counted ? (size_t)1 << s->counted_log : 0;
+	uint32_t nr = 0, all;
+
+	all = 0;
+	for (size_t i = 0; i < size; i++)
+		if (s->counted[i].node && s->counted[i].alloc_blocks +
+			s->counted[i].free_blocks)
+			s->counted[all++] = s->counted[i];
+	for (uint32_t i = 0; i < all; i++) {
+		struct counted c = s->counted[i];
+
+		if (is_past(s, &c))
 			continue;
-		err = map_node(s, c->node, &row->site);
-		if (err)
-			return err;
+		s->counted[i] = s->counted[nr];
+		s->counted[nr++] = c;
+	}
+	if (all - nr > max_past) {
+		qsort(s->counted + nr, all - nr, sizeof(*s->counted), by_bytes);
+		all = nr + max_past;
+	}
+	return all;
+}
+
+/* Reads the counters into s->rows, with room for `extra` more. */
+static struct seep_error *count(
+    struct seep_sites *s, size_t extra, uint32_t max_past)
+{
+	struct seep_error *err = read_counters(s);
+	uint32_t nr = 0;
+
+	free(s->rows);
+	s->rows = NULL;
+	s->nr_rows = 0;
+	if (!err) {
+		nr = choose(s, s->all_rows ? UINT32_MAX : max_past);
+		s->rows = malloc((nr + extra + 1) * sizeof(*s->rows));
+		if (!s->rows)
+			err = out_of_memory();
+	}
+	for (uint32_t i = 0; !err && i < nr; i++) {
+		const struct counted *c = &s->counted[i];
+		struct seep_site_row *row = &s->rows[s->nr_rows++];
+
 		row->counts = (struct seep_counts){
 		    .alloc_blocks = c->alloc_blocks,
 		    .alloc_bytes = c->alloc_bytes,
 		    .free_blocks = c->free_blocks,
 		    .free_bytes = c->free_bytes,
 		};
-		s->nr_rows++;
+		err = map_node(s, c->node, &row->site);
 	}
-	return NULL;
+	/* Large, and needed once a second at most. */
+	free(s->counted);
+	s->counted = NULL;
+	s->counted_log = 0;
+	return err;
 }
 
 struct seep_error *seep_sites_count(struct seep_sites *s,
     const struct seep_site_row **rows, size_t *nr)
 {
-	struct seep_error *err = count(s, 0);
+	struct seep_error *err = count(s, 0, 0);
 
 	if (err)
 		return err;
+	s->all_rows = false;
 	merge_rows(s);
 	for (size_t i = 0; i < s->nr_rows; i++) {
 		struct seep_counts *c = &s->rows[i].counts;
@@ -619,10 +687,11 @@ struct seep_error *seep_sites_count(struct seep_sites *s,
 struct seep_error *seep_sites_count_by_scan(struct seep_sites *s,
     const struct seep_site_row **rows, size_t *nr)
 {
-	struct seep_error *err = count(s, s->nr_survivors);
+	struct seep_error *err = count(s, s->nr_survivors, MAX_PAST);
 
 	if (err)
 		return err;
+	s->all_rows = false;
 	for (size_t i = 0; i < s->nr_survivors; i++) {
 		const struct seep_survivor_row *v = &s->survivors[i];
 

@@ -42,11 +42,15 @@ void seep_sites_destroy(struct seep_sites *s);
 struct seep_error *seep_sites_look_at_modules(
     struct seep_sites *s) SEEP_MUST_CHECK;
 
-/* Forgets all ids of the sink: a transaction was rolled back. */
+/* Forgets all ids of the sink: a transaction was rolled back, or the sink is
+ * another collector's. The next rows are those of all sites. */
 void seep_sites_forget(struct seep_sites *s);
 
-/* The counts of each site from the counters, ordered by site; valid until the
- * next call. Needs an open transaction of the sink. */
+/*
+ * The counts from the counters, ordered by site, of each site that the sink has
+ * heard of or that has live blocks; valid until the next call. Needs an open
+ * transaction of the sink.
+ */
 struct seep_error *seep_sites_count(struct seep_sites *s,
     const struct seep_site_row **rows, size_t *nr) SEEP_MUST_CHECK;
 
@@ -57,8 +61,12 @@ struct seep_error *seep_sites_scan(struct seep_sites *s,
     const struct seep_survivor_row **survivors, size_t *nr,
     struct seep_counts *live) SEEP_MUST_CHECK;
 
-/* As seep_sites_count(), with the live blocks and bytes of the last scan: at
- * the end it is the map, and not the counters, that says what lives. */
+/*
+ * As seep_sites_count(), with the live blocks and bytes of the last scan: at
+ * the end it is the map, and not the counters, that says what lives. Sites that
+ * allocated and freed, and were never seen alive, are there too, in the order
+ * of their bytes up to a bound.
+ */
 struct seep_error *seep_sites_count_by_scan(struct seep_sites *s,
     const struct seep_site_row **rows, size_t *nr) SEEP_MUST_CHECK;
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "analyzer/collect/proc.h"
+#include "analyzer/collect/events.h"
 #include "analyzer/collect/tracked.h"
 
 #define RSS_EVERY_MS	1000
@@ -70,8 +71,8 @@ static bool make_absolute(
 	name = path;
 	while (!strncmp(name, "./", 2))
 		name += 2;
-	n += snprintf(full + n, sizeof(full) - (size_t)n, "%s%s",
-	    n > 1 ? "/" : "", name);
+	n += snprintf(
+	    full + n, sizeof(full) - (size_t)n, "%s%s", n > 1 ? "/" : "", name);
 	if (n >= (ssize_t)sizeof(full) || (size_t)n >= size)
 		return false;
 	strcpy(path, full);
@@ -102,15 +103,15 @@ static int open_module(
 		return -1;
 	}
 	if (t->seg->pid) {
-		snprintf(full, sizeof(full), "/proc/%u/root%s", t->seg->pid,
-		    path);
+		snprintf(
+		    full, sizeof(full), "/proc/%u/root%s", t->seg->pid, path);
 		fd = open_file(full, rec);
 	}
 	return fd >= 0 ? fd : open_file(path, rec);
 }
 
-struct seep_error *seep_tracked_create(struct seep_trace *tr,
-    struct seep_segment *seg, struct seep_tracked **ret)
+struct seep_error *seep_tracked_create(
+    struct seep_trace *tr, struct seep_segment *seg, struct seep_tracked **ret)
 {
 	struct seep_tracked *t = calloc(1, sizeof(*t));
 	struct seep_error *err;
@@ -194,11 +195,10 @@ static void take_totals(struct seep_tracked *t, uint64_t now_ms)
 	c->free_blocks = s->free_blocks;
 	c->free_bytes = s->free_bytes;
 	c->live_blocks = s->alloc_blocks > s->free_blocks
-	    ? s->alloc_blocks - s->free_blocks
-	    : 0;
-	c->live_bytes = s->alloc_bytes > s->free_bytes
-	    ? s->alloc_bytes - s->free_bytes
-	    : 0;
+			     ? s->alloc_blocks - s->free_blocks
+			     : 0;
+	c->live_bytes =
+	    s->alloc_bytes > s->free_bytes ? s->alloc_bytes - s->free_bytes : 0;
 	t->p.unknown_frees = s->unknown_frees;
 	if (c->live_bytes > t->p.peak_live_bytes) {
 		t->p.peak_live_bytes = c->live_bytes;
@@ -222,8 +222,7 @@ static bool refresh(struct seep_tracked *t, uint64_t now_ms)
 	take_totals(t, now_ms);
 	t->nr_children = t->seg->reader.head.children;
 	for (unsigned i = 0; i < SEEP_NR_DROPS; i++)
-		if (i != SEEP_DROP_EXEC_UNTRACED &&
-		    i != SEEP_DROP_CHILD_UNTRACED)
+		if (i != SEEP_DROP_EXEC_UNTRACED)
 			t->p.drops[i] = t->seg->reader.head.drops[i];
 	t->p.end_ms = now_ms;
 	return true;
@@ -291,6 +290,8 @@ struct seep_error *seep_tracked_checkpoint(
 		err = tr->sink->put_process(tr->sink->ctx, &t->p);
 	if (!err)
 		err = put_snapshot(t, tr, &s, rows, nr);
+	if (!err)
+		err = seep_events_drain(t, tr);
 	note_damage(t);
 	return err;
 }
@@ -331,8 +332,7 @@ struct seep_error *seep_tracked_snapshot(
 static struct seep_error *finish_damaged(
     struct seep_tracked *t, struct seep_trace *tr)
 {
-	struct seep_error *err =
-	    tr->sink->put_process(tr->sink->ctx, &t->p);
+	struct seep_error *err = tr->sink->put_process(tr->sink->ctx, &t->p);
 
 	if (!err)
 		err = tr->sink->put_event(tr->sink->ctx, t->p.id, t->p.end_ms,
@@ -368,6 +368,8 @@ struct seep_error *seep_tracked_finish(
 		err = seep_sites_count_by_scan(t->sites, &rows, &nr);
 	if (!err)
 		err = put_snapshot(t, tr, &s, rows, nr);
+	if (!err)
+		err = seep_events_drain(t, tr);
 	t->has_exe = seep_sites_has_exe(t->sites);
 	note_damage(t);
 	return err;

@@ -37,8 +37,8 @@ struct seep_tracked {
 	struct seep_tracked *next;
 	uint64_t serial;
 	uint64_t start_ns;
-	const char *cwd; /* of the trace */
-	uint64_t identity; /* of the process, see proc.h */
+	const char *cwd;	  /* of the trace */
+	uint64_t identity;	  /* of the process, see proc.h */
 	struct seep_segment *seg; /* NULL: its end is in the recording */
 	struct seep_sites *sites;
 	struct seep_process p;
