@@ -12,8 +12,8 @@ struct seep_error {
 
 /* Returned when there is no memory to describe anything better. */
 static struct seep_error out_of_memory = {
-	.code = SEEP_ERROR_OTHER,
-	.text = (char *)"out of memory",
+    .code = SEEP_ERROR_OTHER,
+    .text = (char *)"out of memory",
 };
 
 static struct seep_error *make(enum seep_error_code code, char *text)

@@ -31,7 +31,7 @@ enum seep_error_code {
 
 struct seep_error;
 
-#define SEEP_MUST_CHECK __attribute__((warn_unused_result))
+#define SEEP_MUST_CHECK	  __attribute__((warn_unused_result))
 #define SEEP_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 struct seep_error *seep_error_new(enum seep_error_code code, const char *fmt,

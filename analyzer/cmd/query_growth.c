@@ -55,8 +55,7 @@ static struct seep_error *pick_process(
 	for (size_t i = 0; i < nr; i++) {
 		if (g->window->process_id
 			? list[i].id == g->window->process_id
-			: best == nr || list[i].totals.live_bytes >
-					    list[best].totals.live_bytes)
+			: best == nr || has_more(&list[i], &list[best]))
 			best = i;
 	}
 	if (best == nr)

@@ -370,10 +370,12 @@ static struct seep_error *table_text(
 		rc = sqlite3_bind_text(s, 1, name, -1, SQLITE_TRANSIENT);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(s);
-	if (rc == SQLITE_ROW) {
+	if (rc == SQLITE_ROW && sqlite3_column_type(s, 0) == SQLITE_TEXT) {
 		text = (const char *)sqlite3_column_text(s, 0);
 		*ret = text ? strdup(text) : NULL;
-	} else if (rc != SQLITE_DONE) {
+		if (!*ret)
+			err = seep_store_no_memory(st);
+	} else if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
 		err = seep_store_error(st);
 	}
 	sqlite3_finalize(s);
@@ -393,7 +395,7 @@ static struct seep_error *check_table(
 		return seep_error_new(SEEP_ERROR_CORRUPT,
 		    "recording '%s' is damaged: it has no table '%s'", st->path,
 		    name);
-	if (!want || strcmp(have, want))
+	if (strcmp(have, want))
 		return seep_error_new(SEEP_ERROR_CORRUPT,
 		    "recording '%s' is damaged: table '%s' is not as seep "
 		    "makes "
@@ -419,9 +421,15 @@ static struct seep_error *check_tables(struct seep_store *st)
 	if (rc != SQLITE_OK)
 		err = seep_error_new(
 		    SEEP_ERROR_OTHER, "the schema: %s", sqlite3_errmsg(model));
-	while (!err && sqlite3_step(s) == SQLITE_ROW)
-		err = check_table(st, (const char *)sqlite3_column_text(s, 0),
-		    (const char *)sqlite3_column_text(s, 1));
+	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		const char *name = (const char *)sqlite3_column_text(s, 0);
+		const char *want = (const char *)sqlite3_column_text(s, 1);
+
+		err = name && want ? check_table(st, name, want)
+				   : seep_store_no_memory(st);
+	}
+	if (!err && rc != SQLITE_DONE)
+		err = seep_store_no_memory(st);
 	sqlite3_finalize(s);
 	sqlite3_close(model);
 	return err;
