@@ -53,7 +53,8 @@ static int wire_fixture_read(void *ctx, uint64_t off, void *buf, size_t len)
 	return 0;
 }
 
-static void wire_fixture_init(struct wire_fixture *f, uint64_t pages)
+static __attribute__((unused)) void wire_fixture_init(
+    struct wire_fixture *f, uint64_t pages)
 {
 	memset(f, 0, sizeof(*f));
 	f->bytes = pages * SEEP_PAGE;
@@ -75,13 +76,13 @@ static void wire_fixture_init(struct wire_fixture *f, uint64_t pages)
 	f->map.glibc = true;
 }
 
-static void wire_fixture_deinit(struct wire_fixture *f)
+static __attribute__((unused)) void wire_fixture_deinit(struct wire_fixture *f)
 {
 	munmap(f->base, f->bytes);
 	wire_fixture_backable = UINT64_MAX;
 }
 
-static void wire_fixture_open(struct wire_fixture *f)
+static __attribute__((unused)) void wire_fixture_open(struct wire_fixture *f)
 {
 	ck_assert_int_eq(
 	    seep_reader_init(&f->r, wire_fixture_read, f, f->bytes),
