@@ -2,6 +2,7 @@
 /* collect.c - seep collect: the collector's process, started by run or shim */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -104,6 +105,10 @@ static void settle(void)
 	settle_signals();
 	settle_descriptors();
 	lift_limits();
+	/* Tables grow and go: each on its own, given back when it is freed. A
+	 * fixed threshold also keeps glibc from raising it. */
+	mallopt(M_MMAP_THRESHOLD, 64 << 10);
+	mallopt(M_TRIM_THRESHOLD, 128 << 10);
 	unsetenv("LD_PRELOAD");
 	/* The program may have made itself the first to be killed. */
 	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);

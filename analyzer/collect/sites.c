@@ -36,14 +36,23 @@ struct node_cache {
 	struct seep_node nodes[NODES_CACHED];
 };
 
+/* Finds entries of a dense array: half the memory of a table of entries, and
+ * the array can grow in place. */
+struct table {
+	void *entries; /* in order of appearance */
+	uint32_t *index; /* position + 1, 0: free */
+	uint32_t log;
+	uint32_t nr, room; /* of the array */
+};
+
 struct counted {
-	uint32_t node; /* 0: free */
+	uint32_t node;
 	uint64_t alloc_blocks, alloc_bytes, free_blocks, free_bytes;
 };
 
 struct group {
 	uint64_t size_bytes;
-	uint64_t blocks; /* 0: free */
+	uint64_t blocks;
 	uint32_t node;
 	uint32_t oldest, newest;
 };
@@ -74,10 +83,8 @@ struct seep_sites {
 	int64_t truncated; /* the sink's id of a cut stack; 0: not yet */
 	struct node_cache *caches; /* NR_CACHES */
 
-	struct counted *counted; /* hash by node */
-	uint32_t counted_log, nr_counted;
-	struct group *groups; /* hash by node and size */
-	uint32_t groups_log, nr_groups;
+	struct table by_node; /* struct counted */
+	struct table by_size; /* struct group, by node and size */
 	bool all_rows; /* what the sink has is not known: give it all */
 	bool no_memory; /* a callback could not go on */
 	bool damaged;
@@ -87,6 +94,16 @@ struct seep_sites {
 	struct seep_survivor_row *survivors;
 	size_t nr_survivors;
 };
+
+static struct counted *counted_of(const struct seep_sites *s)
+{
+	return s->by_node.entries;
+}
+
+static struct group *groups_of(const struct seep_sites *s)
+{
+	return s->by_size.entries;
+}
 
 static struct seep_error *out_of_memory(void)
 {
@@ -130,6 +147,13 @@ struct seep_error *seep_sites_create(struct seep_reader *r,
 	return NULL;
 }
 
+static void drop(struct table *t)
+{
+	free(t->entries);
+	free(t->index);
+	*t = (struct table){0};
+}
+
 void seep_sites_destroy(struct seep_sites *s)
 {
 	if (!s)
@@ -145,8 +169,8 @@ void seep_sites_destroy(struct seep_sites *s)
 	free(s->modules);
 	free(s->path);
 	free(s->caches);
-	free(s->counted);
-	free(s->groups);
+	drop(&s->by_node);
+	drop(&s->by_size);
 	free(s->rows);
 	free(s->survivors);
 	free(s->exe);
@@ -167,9 +191,7 @@ void seep_sites_forget(struct seep_sites *s)
 
 void seep_sites_trim(struct seep_sites *s)
 {
-	free(s->groups);
-	s->groups = NULL;
-	s->groups_log = s->nr_groups = 0;
+	drop(&s->by_size);
 	free(s->survivors);
 	s->survivors = NULL;
 	s->nr_survivors = 0;
@@ -473,49 +495,66 @@ static uint32_t mix(uint64_t key)
 	return (uint32_t)(key >> 32);
 }
 
-static struct counted *counted_find(
-    struct counted *table, uint32_t log, uint32_t node)
+/* Room for one more entry; the index has to be filled again when *rehash. */
+static bool reserve(struct table *t, size_t entry_bytes, bool *rehash)
 {
-	uint32_t mask = (1u << log) - 1, i = mix(node) & mask;
+	*rehash = false;
+	if (t->nr == t->room) {
+		uint32_t room = t->room ? t->room + t->room / 2 : 256;
+		void *p = realloc(t->entries, room * entry_bytes);
 
-	while (table[i].node && table[i].node != node)
-		i = (i + 1) & mask;
-	return &table[i];
+		if (!p)
+			return false;
+		t->entries = p;
+		t->room = room;
+	}
+	if (!t->index || t->nr >= (3u << t->log) / 4) {
+		uint32_t log = t->log ? t->log + 1 : 9;
+		uint32_t *index = calloc((size_t)1 << log, sizeof(*index));
+
+		if (!index)
+			return false;
+		free(t->index);
+		t->index = index;
+		t->log = log;
+		*rehash = true;
+	}
+	return true;
 }
 
-static bool counted_grow(struct seep_sites *s)
+/* The index place of a counter: that of its node, or the free one for it. */
+static uint32_t *counted_place(const struct seep_sites *s, uint32_t node)
 {
-	uint32_t log = s->counted_log ? s->counted_log + 1 : 8;
-	struct counted *table = calloc((size_t)1 << log, sizeof(*table));
+	uint32_t mask = (1u << s->by_node.log) - 1, i = mix(node) & mask;
+	uint32_t *index = s->by_node.index;
 
-	if (!table)
-		return false;
-	for (size_t i = 0; s->counted && i < (size_t)1 << s->counted_log; i++)
-		if (s->counted[i].node)
-			*counted_find(table, log, s->counted[i].node) =
-			    s->counted[i];
-	free(s->counted);
-	s->counted = table;
-	s->counted_log = log;
-	return true;
+	while (index[i] && counted_of(s)[index[i] - 1].node != node)
+		i = (i + 1) & mask;
+	return &index[i];
 }
 
 static int add_counter(void *ctx, uint32_t node, const struct seep_totals *t)
 {
 	struct seep_sites *s = ctx;
+	struct table *table = &s->by_node;
 	struct counted *c;
+	uint32_t *place;
+	bool rehash;
 
-	if (!s->counted || s->nr_counted >= (3u << s->counted_log) / 4) {
-		if (s->nr_counted >= MAX_GROUPS || !counted_grow(s)) {
-			s->no_memory = s->nr_counted < MAX_GROUPS;
+	if (!reserve(table, sizeof(*c), &rehash)) {
+		s->no_memory = true;
+		return 1;
+	}
+	for (uint32_t i = 0; rehash && i < table->nr; i++)
+		*counted_place(s, counted_of(s)[i].node) = i + 1;
+	place = counted_place(s, node);
+	if (!*place) {
+		if (table->nr >= MAX_GROUPS)
 			return 1;
-		}
+		counted_of(s)[table->nr++] = (struct counted){.node = node};
+		*place = table->nr;
 	}
-	c = counted_find(s->counted, s->counted_log, node);
-	if (!c->node) {
-		c->node = node;
-		s->nr_counted++;
-	}
+	c = &counted_of(s)[*place - 1];
 	c->alloc_blocks += t->alloc_blocks;
 	c->alloc_bytes += t->alloc_bytes;
 	c->free_blocks += t->free_blocks;
@@ -566,7 +605,7 @@ static struct seep_error *read_counters(struct seep_sites *s)
 {
 	enum seep_read_status st;
 
-	s->nr_counted = 0;
+	drop(&s->by_node);
 	s->no_memory = false;
 	st = seep_read_counters(s->reader, add_counter, s);
 	if (s->no_memory)
@@ -600,30 +639,27 @@ static int by_bytes(const void *a, const void *b)
 }
 
 /*
- * Packs the table: first the sites that need a row, then, by allocated bytes,
+ * Sorts the array: first the sites that need a row, then, by allocated bytes,
  * as many of those as `max_past` allows of which nothing lives any more. Big
  * compilers have a hundred thousand of them.
  */
 static uint32_t choose(struct seep_sites *s, uint32_t max_past)
 {
-	size_t size = s->counted ? (size_t)1 << s->counted_log : 0;
-	uint32_t nr = 0, all;
+	uint32_t nr = 0, all = 0;
 
-	all = 0;
-	for (size_t i = 0; i < size; i++)
-		if (s->counted[i].node && s->counted[i].alloc_blocks +
-			s->counted[i].free_blocks)
-			s->counted[all++] = s->counted[i];
+	for (uint32_t i = 0; i < s->by_node.nr; i++)
+		if (counted_of(s)[i].alloc_blocks || counted_of(s)[i].free_blocks)
+			counted_of(s)[all++] = counted_of(s)[i];
 	for (uint32_t i = 0; i < all; i++) {
-		struct counted c = s->counted[i];
+		struct counted c = counted_of(s)[i];
 
 		if (is_past(s, &c))
 			continue;
-		s->counted[i] = s->counted[nr];
-		s->counted[nr++] = c;
+		counted_of(s)[i] = counted_of(s)[nr];
+		counted_of(s)[nr++] = c;
 	}
 	if (all - nr > max_past) {
-		qsort(s->counted + nr, all - nr, sizeof(*s->counted), by_bytes);
+		qsort(counted_of(s) + nr, all - nr, sizeof(struct counted), by_bytes);
 		all = nr + max_past;
 	}
 	return all;
@@ -646,7 +682,7 @@ static struct seep_error *count(
 			err = out_of_memory();
 	}
 	for (uint32_t i = 0; !err && i < nr; i++) {
-		const struct counted *c = &s->counted[i];
+		const struct counted *c = &counted_of(s)[i];
 		struct seep_site_row *row = &s->rows[s->nr_rows++];
 
 		row->counts = (struct seep_counts){
@@ -658,9 +694,7 @@ static struct seep_error *count(
 		err = map_node(s, c->node, &row->site);
 	}
 	/* Large, and needed once a second at most. */
-	free(s->counted);
-	s->counted = NULL;
-	s->counted_log = 0;
+	drop(&s->by_node);
 	return err;
 }
 
@@ -709,55 +743,46 @@ struct seep_error *seep_sites_count_by_scan(struct seep_sites *s,
 
 /* ---- blocks ------------------------------------------------------------ */
 
-static struct group *group_find(
-    struct group *table, uint32_t log, uint32_t node, uint64_t size_bytes)
+static uint32_t *group_place(
+    const struct seep_sites *s, uint32_t node, uint64_t size_bytes)
 {
-	uint32_t mask = (1u << log) - 1;
+	uint32_t mask = (1u << s->by_size.log) - 1;
 	uint32_t i = mix(size_bytes * 0x2545f4914f6cdd1dull + node) & mask;
+	uint32_t *index = s->by_size.index;
 
-	while (table[i].blocks &&
-	    (table[i].node != node || table[i].size_bytes != size_bytes))
+	while (index[i] &&
+	    (groups_of(s)[index[i] - 1].node != node ||
+		groups_of(s)[index[i] - 1].size_bytes != size_bytes))
 		i = (i + 1) & mask;
-	return &table[i];
-}
-
-static bool groups_grow(struct seep_sites *s)
-{
-	uint32_t log = s->groups_log ? s->groups_log + 1 : 8;
-	struct group *table = calloc((size_t)1 << log, sizeof(*table));
-
-	if (!table)
-		return false;
-	for (size_t i = 0; s->groups && i < (size_t)1 << s->groups_log; i++) {
-		struct group *g = &s->groups[i];
-
-		if (g->blocks)
-			*group_find(table, log, g->node, g->size_bytes) = *g;
-	}
-	free(s->groups);
-	s->groups = table;
-	s->groups_log = log;
-	return true;
+	return &index[i];
 }
 
 static int add_block(void *ctx, const struct seep_block *b)
 {
 	struct seep_sites *s = ctx;
+	struct table *table = &s->by_size;
 	struct group *g;
+	uint32_t *place;
+	bool rehash;
 
-	if (!s->groups || s->nr_groups >= (3u << s->groups_log) / 4) {
-		if (s->nr_groups >= MAX_GROUPS || !groups_grow(s)) {
-			s->no_memory = s->nr_groups < MAX_GROUPS;
+	if (!reserve(table, sizeof(*g), &rehash)) {
+		s->no_memory = true;
+		return 1;
+	}
+	for (uint32_t i = 0; rehash && i < table->nr; i++)
+		*group_place(s, groups_of(s)[i].node, groups_of(s)[i].size_bytes) =
+		    i + 1;
+	place = group_place(s, b->node, b->size_bytes);
+	if (!*place) {
+		if (table->nr >= MAX_GROUPS)
 			return 1;
-		}
+		groups_of(s)[table->nr++] = (struct group){.node = b->node,
+		    .size_bytes = b->size_bytes,
+		    .oldest = b->epoch,
+		    .newest = b->epoch};
+		*place = table->nr;
 	}
-	g = group_find(s->groups, s->groups_log, b->node, b->size_bytes);
-	if (!g->blocks) {
-		g->node = b->node;
-		g->size_bytes = b->size_bytes;
-		g->oldest = g->newest = b->epoch;
-		s->nr_groups++;
-	}
+	g = &groups_of(s)[*place - 1];
 	g->blocks++;
 	if (b->epoch < g->oldest)
 		g->oldest = b->epoch;
@@ -811,9 +836,7 @@ struct seep_error *seep_sites_scan(struct seep_sites *s,
 	enum seep_read_status st;
 	struct seep_error *err;
 
-	if (s->groups)
-		memset(s->groups, 0, sizeof(*s->groups) << s->groups_log);
-	s->nr_groups = 0;
+	drop(&s->by_size);
 	s->no_memory = false;
 	st = seep_read_blocks(s->reader, add_block, s);
 	if (s->no_memory)
@@ -825,15 +848,13 @@ struct seep_error *seep_sites_scan(struct seep_sites *s,
 		return err;
 	free(s->survivors);
 	s->nr_survivors = 0;
-	s->survivors = malloc((s->nr_groups + 1) * sizeof(*s->survivors));
+	s->survivors = malloc((s->by_size.nr + 1) * sizeof(*s->survivors));
 	if (!s->survivors)
 		return out_of_memory();
-	for (size_t i = 0; s->groups && i < (size_t)1 << s->groups_log; i++) {
-		const struct group *g = &s->groups[i];
+	for (uint32_t i = 0; i < s->by_size.nr; i++) {
+		const struct group *g = &groups_of(s)[i];
 		struct seep_survivor_row *v = &s->survivors[s->nr_survivors];
 
-		if (!g->blocks)
-			continue;
 		memset(v, 0, sizeof(*v));
 		err = map_node(s, g->node, &v->site);
 		if (err)
@@ -846,6 +867,7 @@ struct seep_error *seep_sites_scan(struct seep_sites *s,
 		sum.live_bytes += g->blocks * g->size_bytes;
 		s->nr_survivors++;
 	}
+	drop(&s->by_size);
 	merge_survivors(s);
 	if (live) {
 		live->live_blocks = sum.live_blocks;
