@@ -9,6 +9,7 @@
  */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,7 +26,7 @@
 #define MAX_NESTING	  128	     /* of namespaces, types, scopes */
 
 /* What units may cost before all are given back: lines of libdw, mostly. */
-#define MAX_LOADED_BYTES (6 << 20)
+#define MAX_LOADED_BYTES (2 << 20)
 #define LINE_BYTES	 48
 
 struct unit {
@@ -111,6 +112,7 @@ static void close_dwarf(struct seep_dwarf *d)
 		dwarf_end(d->alt_dbg);
 	d->dbg = d->alt_dbg = NULL;
 	d->loaded_bytes = 0;
+	malloc_trim(0); /* many small pieces between others */
 }
 
 void seep_dwarf_destroy(struct seep_dwarf *d)
@@ -136,6 +138,8 @@ static bool open_dwarf(struct seep_dwarf *d)
 		d->alt_dbg = dwarf_begin_elf(d->alt->elf, DWARF_C_READ, NULL);
 	if (d->alt_dbg)
 		dwarf_setalt(d->dbg, d->alt_dbg);
+	/* What was unpacked is not read again where it is packed. */
+	seep_filemap_trim(&d->f->map);
 	return true;
 }
 
@@ -350,6 +354,7 @@ static void index_units(struct seep_dwarf *d)
 		d->nr_units++;
 	}
 	seep_rangeset_finish(&d->ranges);
+	seep_filemap_trim(&d->f->map);
 }
 
 static bool load_unit(struct seep_dwarf *d, struct unit *u, Dwarf_Die *own)
@@ -410,9 +415,17 @@ static size_t find_inlined(
 
 static char *full_path(Dwarf_Die *unit, const char *file)
 {
+	const char *folder = string_attr(unit, DW_AT_comp_dir);
+	size_t n = folder ? strlen(folder) : 0;
+
 	if (!file || !file[0] || !strcmp(file, "???"))
 		return NULL;
-	return seep_path_join(string_attr(unit, DW_AT_comp_dir), file);
+	/* A folder that was made relative (-fdebug-prefix-map) is in front of
+	 * the files in it already, and looks as if it were not. */
+	if (n && folder[0] != '/' && !strncmp(file, folder, n) &&
+	    file[n] == '/')
+		folder = NULL;
+	return seep_path_join(folder, file);
 }
 
 static void find_line(

@@ -164,9 +164,31 @@ static void read_segments(struct seep_elffile *f)
 	}
 }
 
+/*
+ * libdw unpacks every section that it knows when it opens a file. What is not
+ * for names is hidden from it, in our copy of the header.
+ */
+static void hide_unused(Elf_Scn *scn, GElf_Shdr *sh, const char *name)
+{
+	static const char *const unused[] = {"aranges", "frame", "loc",
+	    "loclists", "macinfo", "macro", "names", "pubnames", "pubtypes"};
+	bool is_old = !strncmp(name, ".zdebug_", 8);
+
+	if (!is_old && (!(sh->sh_flags & SHF_COMPRESSED) ||
+			   strncmp(name, ".debug_", 7) != 0))
+		return;
+	name += is_old ? 8 : 7;
+	for (size_t i = 0; i < sizeof(unused) / sizeof(*unused); i++)
+		if (!strcmp(name, unused[i])) {
+			sh->sh_type = SHT_NOBITS;
+			gelf_update_shdr(scn, sh);
+		}
+}
+
 static void read_sections(struct seep_elffile *f)
 {
 	Elf_Scn *scn = NULL;
+	const char *name;
 	size_t names, n = 0;
 
 	if (elf_getshdrstrndx(f->elf, &names))
@@ -176,8 +198,10 @@ static void read_sections(struct seep_elffile *f)
 
 		if (!gelf_getshdr(scn, &sh))
 			return;
-		read_section(f, &sh,
-		    names ? elf_strptr(f->elf, names, sh.sh_name) : NULL);
+		name = names ? elf_strptr(f->elf, names, sh.sh_name) : NULL;
+		read_section(f, &sh, name);
+		if (name && f->map.base)
+			hide_unused(scn, &sh, name);
 	}
 }
 

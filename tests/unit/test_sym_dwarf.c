@@ -106,6 +106,24 @@ START_TEST(a_relative_file_is_joined_to_the_folder_of_the_compiler)
 }
 END_TEST
 
+START_TEST(a_folder_made_relative_is_not_there_twice)
+{
+	struct names n;
+
+	run("mkdir -p a/b && cp %s/sym_inline.c a/b", targets);
+	run("cd a/b && %s -O1 -g -ffile-prefix-map='%s/a'=. -o ../../prog "
+	    "sym_inline.c",
+	    _i ? "clang" : "gcc", folder);
+	names_open(&n, NULL, in_folder("prog"), NULL, -1);
+	names_ask(
+	    &n, return_address(in_folder("prog"), "outer", "malloc"), false);
+	ck_assert_uint_eq(n.nr, 3);
+	for (size_t i = 0; i < n.nr; i++)
+		ck_assert_str_eq(n.frames[i].file, "b/sym_inline.c");
+	names_close(&n);
+}
+END_TEST
+
 static void check_cxx(const char *compiler, const char *options)
 {
 	static const char lambda[] =
@@ -230,6 +248,8 @@ int main(void)
 	tcase_add_test(tc, each_frame_has_module_and_offset);
 	tcase_add_test(
 	    tc, a_relative_file_is_joined_to_the_folder_of_the_compiler);
+	tcase_add_loop_test(tc, a_folder_made_relative_is_not_there_twice, 0,
+	    has_tool("clang") ? 2 : 1);
 	/* The DWARF versions. */
 	tcase_add_loop_test(tc, cxx_names_of_gcc_are_those_of_the_source, 2, 5);
 	tcase_add_loop_test(
