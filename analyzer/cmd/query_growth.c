@@ -164,8 +164,10 @@ static struct seep_error *module_passes(
 static uint64_t oldest_age(
     const struct growth *g, const uint32_t *of_stack, uint32_t stack)
 {
-	return of_stack[stack] ? g->sites[of_stack[stack] - 1].oldest_age_ms
-			       : SEEP_AGE_UNKNOWN;
+	/* ages are known for the last look only */
+	if (g->to + 1 < g->nr_snapshots || !of_stack[stack])
+		return SEEP_AGE_UNKNOWN;
+	return g->sites[of_stack[stack] - 1].oldest_age_ms;
 }
 
 static void add_rest(
@@ -197,11 +199,11 @@ static struct seep_error *list_sites(
 		};
 		bool pass;
 
-		if (s.delta_bytes <= 0 && s.delta_blocks <= 0)
+		/* blocks of 0 bytes can grow, too */
+		if (s.delta_bytes < 0 ||
+		    (!s.delta_bytes && s.delta_blocks <= 0))
 			continue;
-		if (s.delta_bytes < 0
-			? g->q->opt.min_bytes > 0
-			: (uint64_t)s.delta_bytes < g->q->opt.min_bytes)
+		if ((uint64_t)s.delta_bytes < g->q->opt.min_bytes)
 			continue;
 		err = module_passes(g->q, s.stack, &stack, &pass);
 		if (err || !pass)

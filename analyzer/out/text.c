@@ -22,58 +22,72 @@ static const char *plural(uint64_t nr)
 
 /* ---- stacks ------------------------------------------------------------- */
 
-/* "through operator new, std::vector": what lies inside of the blame frame. */
+/* "through getline, realloc": what lies inside of the blame frame, from what
+ * it called inwards. */
 static void print_via(FILE *f, const struct seep_stack *s)
 {
-	const char *last = NULL;
+	char *last = NULL;
 	int nr = 0;
 
-	for (size_t i = 0; i < s->blame; i++) {
-		const char *name = s->frames[i]->function;
-		size_t len;
+	for (size_t i = s->blame; i; i--) {
+		const char *name = s->frames[i - 1]->function;
+		char *brief = name ? seep_function_normalise(name) : NULL;
 
-		if (!name || (last && !strcmp(last, name)))
+		if (!brief || (last && !strcmp(last, brief))) {
+			free(brief);
 			continue;
-		if (nr == MAX_VIA) {
+		}
+		if (nr < MAX_VIA) {
+			fputs(nr ? ", " : "        through ", f);
+			seep_print_safe(f, brief);
+		} else if (nr == MAX_VIA) {
 			fputs(", ...", f);
-			break;
 		}
-		fputs(nr++ ? ", " : "        through ", f);
-		/* the parameters say nothing here */
-		len = strcspn(name, "(<");
-		if (len && len < 80) {
-			char cut[81];
-
-			memcpy(cut, name, len);
-			cut[len] = '\0';
-			seep_print_safe(f, cut);
-		} else {
-			seep_print_safe(f, name);
-		}
-		last = name;
+		nr++;
+		free(last);
+		last = brief;
 	}
+	free(last);
 	if (nr)
 		fputc('\n', f);
 }
 
-static bool is_main(const struct seep_frame *f)
+/* What lies outside of the program's own code: the C library's way to main or
+ * to the function of a thread. */
+static bool is_start(const struct seep_frame *f)
 {
-	return f->function && !strcmp(f->function, "main");
+	return f->function && (!strncmp(f->function, "__libc_start_", 13) ||
+				  !strcmp(f->function, "start_thread"));
 }
 
-/* From the blame frame to main, or as many as depth allows. */
+/* Frames up to main, or to the start of the thread. */
+static size_t own_frames(const struct seep_stack *s)
+{
+	for (size_t i = s->blame; i < s->nr; i++) {
+		const char *name = s->frames[i]->function;
+
+		if (name && !strcmp(name, "main"))
+			return i + 1;
+		if (i > s->blame && is_start(s->frames[i]))
+			return i;
+	}
+	return s->nr;
+}
+
+/* From the blame frame outwards, as many as depth allows; 0: all there is. */
 static void print_stack(FILE *f, const struct seep_stack *s, size_t depth)
 {
 	size_t shown = 0, i = depth ? s->blame : 0;
+	size_t end = depth ? own_frames(s) : s->nr;
 
 	if (!s->nr)
 		fputs("      (no stack was recorded)\n", f);
-	while (i < s->nr && (!depth || shown < depth)) {
+	while (i < end && (!depth || shown < depth)) {
 		size_t same = 1;
 
 		fputs(i == s->blame ? "      " : "        ", f);
 		seep_print_frame(f, s->frames[i]);
-		while (i + same < s->nr && i + same != s->blame &&
+		while (i + same < end && i + same != s->blame &&
 		       s->frames[i + same] == s->frames[i])
 			same++;
 		if (same > 1)
@@ -83,12 +97,10 @@ static void print_stack(FILE *f, const struct seep_stack *s, size_t depth)
 			print_via(f, s);
 		shown++;
 		i += same;
-		if (depth && is_main(s->frames[i - 1]))
-			return; /* the C library lies outside */
 	}
-	if (i < s->nr)
-		fprintf(f, "        and %zu more frame%s\n", s->nr - i,
-		    plural(s->nr - i));
+	if (i < end)
+		fprintf(f, "        and %zu more frame%s\n", end - i,
+		    plural(end - i));
 }
 
 static struct seep_error *print_site_stack(FILE *f, struct seep_stacks *stacks,

@@ -217,7 +217,7 @@ START_TEST(what_is_cut_is_summed)
 	done(&f, seep_text_report(&f.report, &opt, f.f));
 	find(f.text, "and 2 more sites with 4841368 bytes (4.6 MiB) in 5 "
 		     "blocks (--all lists them)");
-	find(f.text, "and 2 more frames");
+	find(f.text, "and 1 more frame");
 	fixture_deinit(&f);
 }
 END_TEST
