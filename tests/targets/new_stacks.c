@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Allocates from ever new stacks in two threads, without end, so that it can be
- * killed at any moment (D31, D47). Writes a byte each few hundred blocks.
+ * killed at any moment (D31, D47). Writes a byte each fifty blocks.
  */
 #include "truth.h"
 #include <pthread.h>
@@ -52,7 +52,7 @@ static void *run(void *argument)
 		p.turns += 12347;
 		free(kept[i % 512 + (argument ? 512 : 0)]);
 		kept[i % 512 + (argument ? 512 : 0)] = descend(&p, 0);
-		if (i % 300 == 0 && write(1, "x", 1) != 1)
+		if (i % 50 == 0 && write(1, "x", 1) != 1)
 			_exit(1);
 	}
 	return NULL;

@@ -113,6 +113,12 @@ static void *churn(void *argument)
 		uint64_t mine, old_bytes;
 		void *p;
 
+		t->operations = i;
+		if (i == SEEN &&
+		    __atomic_add_fetch(&nr_ready, 1, __ATOMIC_RELAXED) ==
+			THREADS &&
+		    write(ready_fd, "ready\n", 6) != 6)
+			truth_die("write");
 		if (bytes < 8)
 			bytes = 8;
 		mine = __atomic_exchange_n(&s->address, 0, __ATOMIC_ACQ_REL);
@@ -152,12 +158,6 @@ static void *churn(void *argument)
 			free(p);
 			end(t);
 		}
-		t->operations = i;
-		if (i == SEEN &&
-		    __atomic_add_fetch(&nr_ready, 1, __ATOMIC_RELAXED) ==
-			THREADS &&
-		    write(ready_fd, "ready\n", 6) != 6)
-			truth_die("write");
 	}
 	return NULL;
 }
