@@ -232,6 +232,32 @@ START_TEST(a_dwz_file_is_used_and_not_missed)
 }
 END_TEST
 
+START_TEST(packed_symbols_of_a_stripped_program_are_used)
+{
+	struct names n;
+	uint64_t site;
+
+	if (!has_tool("xz"))
+		return;
+	compile("-g");
+	site = site_of_prog();
+	run("objcopy -S --only-keep-debug -K outer prog mini && xz mini");
+	run("strip prog && objcopy --add-section .gnu_debugdata=mini.xz prog");
+	names_open(&n, NULL, in_folder("prog"), NULL, -1);
+	names_ask(&n, site, false);
+	if (n.frames[0].function) /* else built --without-lzma */
+		expect_frame(&n, 0, "outer", NULL, NULL, false);
+	names_close(&n);
+	/* Damaged. */
+	run("xz -dc mini.xz >mini && head -c 300 mini.xz >short.xz");
+	run("objcopy --update-section .gnu_debugdata=short.xz prog");
+	names_open(&n, NULL, in_folder("prog"), NULL, -1);
+	names_ask(&n, site, false);
+	ck_assert_ptr_null(n.frames[0].function);
+	names_close(&n);
+}
+END_TEST
+
 /* ---- files that go away ------------------------------------------------- */
 
 START_TEST(a_deleted_file_is_read_through_its_descriptor)
@@ -570,6 +596,7 @@ int main(void)
 	tcase_add_test(
 	    tc, a_linked_debug_file_with_another_build_id_is_not_used);
 	tcase_add_test(tc, a_dwz_file_is_used_and_not_missed);
+	tcase_add_test(tc, packed_symbols_of_a_stripped_program_are_used);
 	tcase_add_loop_test(
 	    tc, a_deleted_file_is_read_through_its_descriptor, 0, 2);
 	tcase_add_test(
