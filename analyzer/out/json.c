@@ -8,8 +8,9 @@
 
 /*
  * Sites are built, written and forgotten one by one, so that 100,000 of them
- * take no more memory than one. jansson passes NULL through: a lack of memory
- * anywhere shows at the end as an object that is not there.
+ * take no more memory than one. Most of the output are frames, which many
+ * stacks share: the text of each is made once. jansson passes NULL through: a
+ * lack of memory anywhere shows at the end as an object that is not there.
  */
 #define DUMP_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII)
 
@@ -59,48 +60,39 @@ static json_t *frame(const struct seep_frame *f)
 	return j;
 }
 
-/* Frames of one address are shared by many stacks: each is built once. */
 struct stacks {
 	struct seep_stacks *stacks;
 	struct seep_stack stack;
-	json_t **frames;
+	char **frames; /* of each frame, once it was needed */
 };
 
 static bool stacks_init(struct stacks *s, struct seep_stacks *stacks)
 {
 	s->stacks = stacks;
 	s->stack = (struct seep_stack){0};
-	s->frames = calloc((size_t)stacks->nr_frames + 1, sizeof(json_t *));
+	s->frames = calloc((size_t)stacks->nr_frames + 1, sizeof(char *));
 	return s->frames != NULL;
 }
 
 static void stacks_deinit(struct stacks *s)
 {
 	for (uint32_t i = 0; s->frames && i < s->stacks->nr_frames; i++)
-		json_decref(s->frames[i]);
+		free(s->frames[i]);
 	free(s->frames);
 	seep_stack_deinit(&s->stack);
 }
 
-static json_t *shared_frame(struct stacks *s, const struct seep_frame *f)
+static const char *frame_text(struct stacks *s, const struct seep_frame *f)
 {
-	json_t **at = &s->frames[f - s->stacks->frames];
+	char **at = &s->frames[f - s->stacks->frames];
 
-	if (!*at)
-		*at = frame(f);
-	return json_incref(*at);
-}
+	if (!*at) {
+		json_t *j = frame(f);
 
-/* Adds "blame" and "frames" of the stack that is loaded. */
-static void set_frames(json_t *site, struct stacks *s)
-{
-	json_t *frames = json_array();
-
-	for (size_t i = 0; i < s->stack.nr; i++)
-		json_array_append_new(
-		    frames, shared_frame(s, s->stack.frames[i]));
-	json_object_set_new(site, "blame", number(s->stack.blame));
-	json_object_set_new(site, "frames", frames);
+		*at = j ? json_dumps(j, DUMP_FLAGS) : NULL;
+		json_decref(j);
+	}
+	return *at;
 }
 
 /* ---- writing ------------------------------------------------------------ */
@@ -120,17 +112,28 @@ static struct seep_error *write_open(json_t *j, const char *list, FILE *f)
 	return NULL;
 }
 
-static struct seep_error *write_item(json_t *j, bool first, FILE *f)
+/* The site, and blame and frames of the stack that is loaded. */
+static struct seep_error *write_site(
+    json_t *site, struct stacks *s, bool first, FILE *f)
 {
-	int bad;
+	struct seep_error *err;
 
-	if (!j)
-		return no_memory();
 	fputs(first ? "\n" : ",\n", f);
-	bad = json_dumpf(j, f, DUMP_FLAGS);
-	json_decref(j);
-	/* a failed write shows at the stream, too */
-	return bad && !ferror(f) ? no_memory() : NULL;
+	if (site)
+		json_object_set_new(site, "blame", number(s->stack.blame));
+	err = write_open(site, "frames", f);
+	for (size_t i = 0; !err && i < s->stack.nr; i++) {
+		const char *text = frame_text(s, s->stack.frames[i]);
+
+		if (i)
+			fputc(',', f);
+		if (text)
+			fputs(text, f);
+		else
+			err = no_memory();
+	}
+	fputs("]}", f);
+	return err;
 }
 
 /* ---- report ------------------------------------------------------------- */
@@ -256,7 +259,6 @@ static json_t *report_site(const struct seep_site *s, struct stacks *stacks)
 	json_object_set_new(j, "free_blocks", number(s->counts.free_blocks));
 	json_object_set_new(j, "oldest_age_ms", age(s->oldest_age_ms));
 	json_object_set_new(j, "newest_age_ms", age(s->newest_age_ms));
-	set_frames(j, stacks);
 	return j;
 }
 
@@ -277,8 +279,8 @@ struct seep_error *seep_json_report(
 		for (size_t k = 0; k < rp->nr_sites && !err; k++) {
 			if (top && k == top)
 				break;
-			err = write_item(
-			    report_site(&rp->sites[k], &stacks), !k, f);
+			err = write_site(report_site(&rp->sites[k], &stacks),
+			    &stacks, !k, f);
 		}
 		fputs("]}", f);
 	}
@@ -345,7 +347,6 @@ static json_t *growth_site(
 	json_object_set_new(
 	    j, "trend", json_string(seep_trend_name(s->trend.trend)));
 	json_object_set_new(j, "oldest_age_ms", age(s->oldest_age_ms));
-	set_frames(j, stacks);
 	return j;
 }
 
@@ -367,7 +368,8 @@ struct seep_error *seep_json_growth(
 	for (size_t i = 0; i < g->nr_sites && !err; i++) {
 		if (top && i == top)
 			break;
-		err = write_item(growth_site(&g->sites[i], &stacks), !i, f);
+		err = write_site(
+		    growth_site(&g->sites[i], &stacks), &stacks, !i, f);
 	}
 	fputs("]}\n", f);
 	stacks_deinit(&stacks);
@@ -423,7 +425,6 @@ static json_t *diff_site(const struct seep_diff_site *s, struct stacks *stacks)
 	    json_integer((json_int_t)(s->b.live_bytes - s->a.live_bytes)));
 	json_object_set_new(j, "a", s->in_a ? side_counts(&s->a) : json_null());
 	json_object_set_new(j, "b", s->in_b ? side_counts(&s->b) : json_null());
-	set_frames(j, stacks);
 	return j;
 }
 
@@ -444,7 +445,8 @@ struct seep_error *seep_json_diff(
 	for (size_t i = 0; i < d->nr_sites && !err; i++) {
 		if (top && i == top)
 			break;
-		err = write_item(diff_site(&d->sites[i], &stacks), !i, f);
+		err = write_site(
+		    diff_site(&d->sites[i], &stacks), &stacks, !i, f);
 	}
 	fputs("]}\n", f);
 	stacks_deinit(&stacks);
