@@ -32,7 +32,7 @@
 #include "analyzer/collect/proc.h"
 #include "analyzer/collect/session.h"
 
-#define READY_MS	10000
+#define READY_MS	30000
 #define DONE_MS		120000	/* names of big programs take a while */
 #define MAX_RESTARTS	5
 #define EVERY_MIN_MS	1
@@ -153,7 +153,9 @@ static _Noreturn void become_collector(const struct run *r, int session)
 #endif
 	unsetenv("LD_PRELOAD");
 	unsetenv("SEEP_SOCKET");
-	execv("/proc/self/exe", argv);
+	/* Past the wrapper of a shim that traces us: it would have the
+	 * collector traced, too. */
+	syscall(SYS_execve, "/proc/self/exe", argv, environ);
 	_exit(127);
 }
 
@@ -583,6 +585,15 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* Started without stdin, stdout or stderr: what we open must not take their
+ * places. The program gets none of it. */
+static void fill_standard_descriptors(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
 static struct seep_error *start(struct run *r, struct seep_launch *l)
 {
 	struct seep_error *err;
@@ -627,6 +638,7 @@ int seep_cmd_run(int argc, char **argv)
 		    "option --every: the shortest time is 1ms"));
 	if (v.every_ms == UINT64_MAX)
 		v.every_ms = 0;
+	fill_standard_descriptors();
 	err = seep_launch_find_shim(shim, sizeof(shim));
 	if (!err)
 		err = seep_launch_prepare(argv + first, shim, &l);

@@ -354,11 +354,9 @@ static struct seep_error *write_ends(struct collector *c, void *arg)
 		if (!t->is_over || !t->seg)
 			continue;
 		err = seep_tracked_finish(t, &c->trace);
-		if (!err && t->p.state == SEEP_PROCESS_EXECED)
+		if (!err && t->exec_untraced)
 			err = c->sink->put_event(c->sink->ctx, t->p.id,
-			    t->p.end_ms, "exec",
-			    t->exec_untraced ? "into something untraced"
-					     : NULL);
+			    t->p.end_ms, "exec untraced", NULL);
 	}
 	return err;
 }
@@ -439,9 +437,6 @@ static struct seep_error *write_begin(struct collector *c, void *arg)
 		err = put_settings(c);
 	if (!err)
 		err = c->sink->put_process(c->sink->ctx, &t->p);
-	if (!err && t->p.forked && !t->committed_id)
-		err = c->sink->put_event(
-		    c->sink->ctx, t->p.id, t->p.start_ms, "fork", NULL);
 	return err;
 }
 

@@ -16,6 +16,8 @@
 
 #define COMMAND_MAX (128u << 10)
 
+_Static_assert(offsetof(struct seep_ring, tail) == 32, "see empty_ring()");
+
 static int read_segment(void *ctx, uint64_t off, void *buf, size_t len)
 {
 	const struct seep_segment *seg = ctx;
@@ -240,6 +242,55 @@ bool seep_segment_is_replaced(const struct seep_segment *seg)
 	if (seg->fds[SEEP_SEGMENT_MEM] < 0)
 		return false;
 	return pread(seg->fds[SEEP_SEGMENT_MEM], &byte, 1, 0x1000) == 0;
+}
+
+struct events {
+	struct seep_segment *seg;
+	seep_segment_event_fn *fn;
+	void *ctx;
+};
+
+static int empty_ring(void *ctx, uint32_t tid, uint64_t page)
+{
+	struct events *ev = ctx;
+	char text[SEEP_RING_TEXT + 1];
+	struct seep_event e;
+	struct seep_ring *ring;
+	uint64_t pos[8];
+	off_t at = (off_t)(page * SEEP_PAGE);
+
+	(void)tid;
+	/* head and tail are 32 bytes apart; mostly there is nothing. */
+	if (!page || page >= ev->seg->reader.file_bytes / SEEP_PAGE ||
+	    read_segment(ev->seg, (uint64_t)at, pos, sizeof(pos)) ||
+	    pos[0] == pos[4])
+		return 0;
+	ring = mmap(NULL, SEEP_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+	    ev->seg->fds[SEEP_SEGMENT_FD], at);
+	if (ring == MAP_FAILED)
+		return 0;
+	/* No more than it can hold: the writer may be at work. */
+	for (size_t i = 0; i < SEEP_RING_DATA / sizeof(e); i++) {
+		enum seep_read_status st = seep_ring_get(ring, &e, text);
+
+		if (st == SEEP_READ_CORRUPT)
+			/* Lost, but what comes after it is not. */
+			atomic_store(&ring->tail, atomic_load(&ring->head));
+		if (st != SEEP_READ_OK)
+			break;
+		ev->fn(ev->ctx, &e, text);
+	}
+	munmap(ring, SEEP_PAGE);
+	return 0;
+}
+
+void seep_segment_events(
+    struct seep_segment *seg, seep_segment_event_fn *fn, void *ctx)
+{
+	struct events ev = {.seg = seg, .fn = fn, .ctx = ctx};
+
+	/* Damage shows where it matters, in totals and map. */
+	(void)!seep_read_rings(&seg->reader, empty_ring, &ev);
 }
 
 uint64_t seep_segment_used_bytes(const struct seep_segment *seg)

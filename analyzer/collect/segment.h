@@ -4,8 +4,9 @@
  *
  * Threads:  one.
  * Signals:  not for signal handlers.
- * Memory:   maps the first page of the segment, to set epoch and heartbeat;
- *           everything else is read with pread, which takes no memory.
+ * Memory:   maps the first page of the segment, to set epoch and heartbeat, and
+ *           a ring while it is emptied; everything else is read with pread,
+ *           which takes no memory.
  * Trust:    only a sealed memfd is taken, so that it can neither shrink nor be
  *           a file whose reads hang; only a procfs descriptor as memory.
  * Units:    bytes; nanoseconds of CLOCK_MONOTONIC.
@@ -20,6 +21,7 @@
 
 #include "analyzer/base/error.h"
 #include "wire/read.h"
+#include "wire/ring.h"
 
 enum { SEEP_SEGMENT_FD, SEEP_SEGMENT_MEM, SEEP_SEGMENT_MAPS, SEEP_SEGMENT_FDS };
 
@@ -56,6 +58,12 @@ bool seep_segment_has_ended(const struct seep_segment *seg);
 
 /* True when the memory that the segment describes is gone: exec, or exit. */
 bool seep_segment_is_replaced(const struct seep_segment *seg);
+
+/* Takes the events of all threads, those of one thread in order. */
+typedef void seep_segment_event_fn(
+    void *ctx, const struct seep_event *e, const char *text);
+void seep_segment_events(
+    struct seep_segment *seg, seep_segment_event_fn *fn, void *ctx);
 
 /* Memory that the segment takes: part of the process's RSS. */
 uint64_t seep_segment_used_bytes(const struct seep_segment *seg);

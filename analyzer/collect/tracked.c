@@ -16,6 +16,7 @@
 
 #define RSS_EVERY_MS	1000
 #define ROLLUP_EVERY_MS 10000
+#define MAX_EVENTS	1000 /* of a process in the recording */
 
 _Static_assert(SEEP_NR_DROPS <= SEEP_NR_DROP_CAUSES, "drops of the model");
 
@@ -114,6 +115,7 @@ struct seep_error *seep_tracked_create(
     struct seep_trace *tr, struct seep_segment *seg, struct seep_tracked **ret)
 {
 	struct seep_tracked *t = calloc(1, sizeof(*t));
+	struct seep_proc_stat st;
 	struct seep_error *err;
 	struct seep_process *p;
 
@@ -134,6 +136,10 @@ struct seep_error *seep_tracked_create(
 	p = &t->p;
 	p->pid = seg->pid ? seg->pid : seg->hello.pid;
 	p->ppid = seg->hello.ppid;
+	/* In a pid namespace of its own it does not know our numbers. */
+	if (seg->pid && seg->pid != seg->hello.pid &&
+	    seep_proc_stat(seg->pid, &st))
+		p->ppid = st.ppid;
 	p->state = SEEP_PROCESS_RUNNING;
 	p->forked = seg->hello.flags & SEEP_FLAG_FORKED;
 	p->exe = seg->exe;
@@ -155,11 +161,80 @@ void seep_tracked_destroy(struct seep_tracked *t)
 {
 	if (!t)
 		return;
+	for (size_t i = 0; i < t->nr_events; i++)
+		free(t->events[i].text);
+	free(t->events);
 	seep_sites_destroy(t->sites);
 	seep_segment_close(t->seg);
 	seep_process_deinit(&t->p);
 	free(t);
 }
+
+/* ---- events ------------------------------------------------------------ */
+
+struct taking {
+	struct seep_tracked *t;
+	const struct seep_trace *tr;
+};
+
+static void take_event(void *ctx, const struct seep_event *e, const char *text)
+{
+	struct taking *k = ctx;
+	struct seep_tracked *t = k->t;
+	struct seep_tracked_event *to;
+	char value[SEEP_RING_TEXT + 32];
+
+	if (t->nr_kept >= MAX_EVENTS || !seep_event_name(e->kind))
+		return;
+	if (t->nr_events == t->room_events) {
+		size_t room = t->room_events ? 2 * t->room_events : 16;
+		void *p = realloc(t->events, room * sizeof(*t->events));
+
+		if (!p)
+			return;
+		t->events = p;
+		t->room_events = room;
+	}
+	to = &t->events[t->nr_events];
+	to->kind = e->kind;
+	/* No time: the process could not ask for it any more. */
+	to->at_ms = seep_trace_at_ms(k->tr, e->at_ns ? e->at_ns : now_ns());
+	if (e->value)
+		snprintf(value, sizeof(value), "pid %llu%s%s",
+		    (unsigned long long)e->value, *text ? " " : "", text);
+	else
+		snprintf(value, sizeof(value), "%s", text);
+	to->text = strdup(value);
+	if (!to->text)
+		return;
+	t->nr_events++;
+	t->nr_kept++;
+	t->changed = true;
+}
+
+static void take_events(struct seep_tracked *t, const struct seep_trace *tr)
+{
+	struct taking k = {.t = t, .tr = tr};
+
+	if (!t->damaged)
+		seep_segment_events(t->seg, take_event, &k);
+}
+
+static struct seep_error *put_process(
+    struct seep_tracked *t, struct seep_trace *tr)
+{
+	struct seep_error *err = tr->sink->put_process(tr->sink->ctx, &t->p);
+
+	for (; !err && t->nr_written < t->nr_events; t->nr_written++) {
+		const struct seep_tracked_event *e = &t->events[t->nr_written];
+
+		err = tr->sink->put_event(tr->sink->ctx, t->p.id, e->at_ms,
+		    seep_event_name(e->kind), *e->text ? e->text : NULL);
+	}
+	return err;
+}
+
+/* ---- figures ----------------------------------------------------------- */
 
 static void look_at_memory(struct seep_tracked *t, uint64_t now_ms)
 {
@@ -239,6 +314,7 @@ bool seep_tracked_poll(struct seep_tracked *t, struct seep_trace *tr)
 	if (!refresh(t, now))
 		return false;
 	look_at_memory(t, now);
+	take_events(t, tr);
 	if (!memcmp(&before, &t->polled, sizeof(before)))
 		return false;
 	t->changed = true;
@@ -281,13 +357,13 @@ struct seep_error *seep_tracked_checkpoint(
 	size_t nr;
 
 	if (!refresh(t, now))
-		return tr->sink->put_process(tr->sink->ctx, &t->p);
+		return put_process(t, tr);
 	s.epoch = snapshot_epoch(tr);
 	err = seep_sites_look_at_modules(t->sites);
 	if (!err)
 		err = seep_sites_count(t->sites, &rows, &nr);
 	if (!err)
-		err = tr->sink->put_process(tr->sink->ctx, &t->p);
+		err = put_process(t, tr);
 	if (!err)
 		err = put_snapshot(t, tr, &s, rows, nr);
 	if (!err)
@@ -316,7 +392,7 @@ struct seep_error *seep_tracked_snapshot(
 		err = seep_sites_scan(t->sites, &tr->epochs, t->p.start_ms,
 		    &survivors, &nr_survivors, NULL);
 	if (!err)
-		err = tr->sink->put_process(tr->sink->ctx, &t->p);
+		err = put_process(t, tr);
 	if (!err)
 		err = tr->sink->put_survivors(
 		    tr->sink->ctx, t->p.id, survivors, nr_survivors);
@@ -332,7 +408,7 @@ struct seep_error *seep_tracked_snapshot(
 static struct seep_error *finish_damaged(
     struct seep_tracked *t, struct seep_trace *tr)
 {
-	struct seep_error *err = tr->sink->put_process(tr->sink->ctx, &t->p);
+	struct seep_error *err = put_process(t, tr);
 
 	if (!err)
 		err = tr->sink->put_event(tr->sink->ctx, t->p.id, t->p.end_ms,
@@ -354,13 +430,14 @@ struct seep_error *seep_tracked_finish(
 
 	if (!refresh(t, now))
 		return finish_damaged(t, tr);
+	take_events(t, tr);
 	s.epoch = snapshot_epoch(tr);
 	err = seep_sites_look_at_modules(t->sites);
 	if (!err)
 		err = seep_sites_scan(t->sites, &tr->epochs, t->p.start_ms,
 		    &survivors, &nr_survivors, &t->p.totals);
 	if (!err)
-		err = tr->sink->put_process(tr->sink->ctx, &t->p);
+		err = put_process(t, tr);
 	if (!err)
 		err = tr->sink->put_survivors(
 		    tr->sink->ctx, t->p.id, survivors, nr_survivors);
@@ -385,12 +462,22 @@ void seep_tracked_release(struct seep_tracked *t)
 
 void seep_tracked_committed(struct seep_tracked *t)
 {
+	size_t nr = t->nr_events - t->nr_written;
+
+	for (size_t i = 0; i < t->nr_written; i++)
+		free(t->events[i].text);
+	if (t->nr_written)
+		memmove(t->events, t->events + t->nr_written,
+		    nr * sizeof(*t->events));
+	t->nr_events = nr;
+	t->nr_written = 0;
 	t->committed_id = t->p.id;
 }
 
 void seep_tracked_rolled_back(struct seep_tracked *t)
 {
 	t->p.id = t->committed_id;
+	t->nr_written = 0;
 	if (t->sites)
 		seep_sites_forget(t->sites);
 }

@@ -33,6 +33,12 @@ struct seep_trace {
 
 uint64_t seep_trace_at_ms(const struct seep_trace *tr, uint64_t ns);
 
+struct seep_tracked_event {
+	uint64_t at_ms;
+	uint32_t kind;
+	char *text;
+};
+
 struct seep_tracked {
 	struct seep_tracked *next;
 	uint64_t serial;
@@ -55,6 +61,9 @@ struct seep_tracked {
 	uint64_t replaced_ms; /* when its memory was first seen gone; 0: no */
 	uint64_t next_rss_ms, next_rollup_ms;
 	struct seep_totals polled;
+	struct seep_tracked_event *events; /* not committed yet */
+	size_t nr_events, nr_written, room_events;
+	size_t nr_kept; /* ever: a recording does not follow their number */
 	bool has_exe;
 };
 
