@@ -19,7 +19,7 @@
 #include "analyzer/collect/collector.h"
 #include "analyzer/collect/session.h"
 
-#define LISTENER_FD	3 /* what the shim leaves us */
+#define LISTENER_FD	 3 /* what the shim leaves us */
 #define SETUP_TIMEOUT_MS 10000
 
 struct values {
@@ -137,8 +137,8 @@ static int run_bare(void)
 	opt.cwd = cwd;
 	opt.socket = getenv("SEEP_SOCKET");
 	if (!opt.socket ||
-	    getsockopt(LISTENER_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening,
-		&len) < 0 ||
+	    getsockopt(
+		LISTENER_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 ||
 	    !listening)
 		return seep_cmd_fail(seep_error_new(SEEP_ERROR_USAGE,
 		    "collect --bare is for libseep.so to call"));

@@ -100,11 +100,10 @@ static struct seep_error *put_one(struct work *w, struct seep_sym *sym,
 	size_t nr = 0;
 
 	if (m)
-		err = seep_sym_lookup(
-		    sym, m, a->offset, a->exact, &frames, &nr);
+		err =
+		    seep_sym_lookup(sym, m, a->offset, a->exact, &frames, &nr);
 	else
-		err = seep_sym_lookup_jit(
-		    sym, a->pid, a->offset, &frames, &nr);
+		err = seep_sym_lookup_jit(sym, a->pid, a->offset, &frames, &nr);
 	if (err)
 		return err;
 	/* Without a name there is nothing that a report could not do. */
@@ -128,8 +127,8 @@ static const struct seep_module *find_module(
 
 /* The addresses [from, to), all of one module; its own resolver, so that the
  * debug information of one module is in memory at a time. */
-static struct seep_error *resolve_module(struct work *w, size_t from,
-    size_t to, const struct seep_module *module, int fd, uint64_t end_s)
+static struct seep_error *resolve_module(struct work *w, size_t from, size_t to,
+    const struct seep_module *module, int fd, uint64_t end_s)
 {
 	_cleanup_(seep_sym_destroyp) struct seep_sym *sym = NULL;
 	struct seep_sym_options opt = {0};
@@ -177,8 +176,8 @@ static struct seep_error *resolve_all(struct work *w,
 }
 
 struct seep_error *seep_names_resolve(struct seep_store *st,
-    const struct seep_names_site *sites, size_t nr_sites,
-    seep_names_fd_fn *fd, void *ctx, unsigned deadline_s)
+    const struct seep_names_site *sites, size_t nr_sites, seep_names_fd_fn *fd,
+    void *ctx, unsigned deadline_s)
 {
 	uint64_t end_s = now_s() + deadline_s;
 	struct seep_module *modules = NULL;

@@ -29,7 +29,7 @@ typedef int seep_names_fd_fn(void *ctx, int64_t module);
 
 /* Stops after deadline_s seconds with what it has. */
 struct seep_error *seep_names_resolve(struct seep_store *st,
-    const struct seep_names_site *sites, size_t nr_sites,
-    seep_names_fd_fn *fd, void *ctx, unsigned deadline_s) SEEP_MUST_CHECK;
+    const struct seep_names_site *sites, size_t nr_sites, seep_names_fd_fn *fd,
+    void *ctx, unsigned deadline_s) SEEP_MUST_CHECK;
 
 #endif

@@ -80,7 +80,8 @@ static struct seep_names_site *site_find(
 static bool sites_grow(struct seep_record *rec)
 {
 	size_t log = rec->sites ? rec->sites_log + 1 : 10;
-	struct seep_names_site *table = calloc((size_t)1 << log, sizeof(*table));
+	struct seep_names_site *table =
+	    calloc((size_t)1 << log, sizeof(*table));
 
 	if (!table)
 		return false;
@@ -247,8 +248,8 @@ static int module_fd(void *ctx, int64_t module)
 	return -1;
 }
 
-static struct seep_error *sink_put_module(void *ctx, const char *path,
-    const char *build_id, int fd, int64_t *id)
+static struct seep_error *sink_put_module(
+    void *ctx, const char *path, const char *build_id, int fd, int64_t *id)
 {
 	struct seep_record *rec = of(ctx);
 	struct seep_error *err =
@@ -276,8 +277,7 @@ static struct seep_error *sink_put_snapshot(void *ctx, struct seep_snapshot *s,
 	struct seep_record *rec = of(ctx);
 	struct seep_error *err =
 	    seep_store_put_snapshot(rec->st, s, rows, nr_rows);
-	uint32_t pid =
-	    rec->last.process == s->process_id ? rec->last.pid : 0;
+	uint32_t pid = rec->last.process == s->process_id ? rec->last.pid : 0;
 
 	for (size_t i = 0; !err && i < nr_rows; i++)
 		if (rows[i].counts.live_bytes)
@@ -288,8 +288,7 @@ static struct seep_error *sink_put_snapshot(void *ctx, struct seep_snapshot *s,
 static struct seep_error *sink_put_survivors(void *ctx, int64_t process_id,
     const struct seep_survivor_row *rows, size_t nr_rows)
 {
-	return seep_store_put_survivors(
-	    of(ctx)->st, process_id, rows, nr_rows);
+	return seep_store_put_survivors(of(ctx)->st, process_id, rows, nr_rows);
 }
 
 static struct seep_error *sink_thin(void *ctx, uint64_t now_ms)
@@ -300,22 +299,19 @@ static struct seep_error *sink_thin(void *ctx, uint64_t now_ms)
 static struct seep_error *sink_put_event(void *ctx, int64_t process_id,
     uint64_t at_ms, const char *kind, const char *text)
 {
-	return seep_store_put_event(
-	    of(ctx)->st, process_id, at_ms, kind, text);
+	return seep_store_put_event(of(ctx)->st, process_id, at_ms, kind, text);
 }
 
 static struct seep_error *sink_put_baseline(
     void *ctx, int64_t process_id, uint32_t uid, int64_t snapshot)
 {
-	return seep_store_put_baseline(
-	    of(ctx)->st, process_id, uid, snapshot);
+	return seep_store_put_baseline(of(ctx)->st, process_id, uid, snapshot);
 }
 
 static struct seep_error *sink_get_baseline(
     void *ctx, int64_t process_id, uint32_t uid, int64_t *snapshot)
 {
-	return seep_store_get_baseline(
-	    of(ctx)->st, process_id, uid, snapshot);
+	return seep_store_get_baseline(of(ctx)->st, process_id, uid, snapshot);
 }
 
 /* ---- the end ----------------------------------------------------------- */
@@ -435,9 +431,8 @@ struct seep_error *seep_record_create(
 		return seep_error_errno(ENOMEM, "recording");
 	if (append) {
 		rec->path = seep_record_absolute(path);
-		err = rec->path
-		    ? seep_store_append(rec->path, &rec->st)
-		    : seep_error_errno(ENOMEM, "recording");
+		err = rec->path ? seep_store_append(rec->path, &rec->st)
+				: seep_error_errno(ENOMEM, "recording");
 	} else {
 		err = create_at(rec, path);
 	}

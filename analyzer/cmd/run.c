@@ -32,10 +32,10 @@
 #include "analyzer/collect/proc.h"
 #include "analyzer/collect/session.h"
 
-#define READY_MS	30000
-#define DONE_MS		120000	/* names of big programs take a while */
-#define MAX_RESTARTS	5
-#define EVERY_MIN_MS	1
+#define READY_MS     30000
+#define DONE_MS	     120000 /* names of big programs take a while */
+#define MAX_RESTARTS 5
+#define EVERY_MIN_MS 1
 
 struct values {
 	const char *output;
@@ -44,8 +44,8 @@ struct values {
 };
 
 static const struct seep_option options[] = {
-    {"output", 'o', SEEP_OPTION_STRING, offsetof(struct values, output),
-	"FILE", "the recording; default PROG.PID.seep in this folder", NULL},
+    {"output", 'o', SEEP_OPTION_STRING, offsetof(struct values, output), "FILE",
+	"the recording; default PROG.PID.seep in this folder", NULL},
     {"every", 0, SEEP_OPTION_TIME, offsetof(struct values, every_ms), "TIME",
 	"snapshots with a scan of all blocks, so often", NULL},
     {"quiet", 'q', SEEP_OPTION_FLAG, offsetof(struct values, quiet), NULL,
@@ -123,8 +123,8 @@ static struct seep_error *make_listener(struct run *r)
 	    socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (r->listener < 0 ||
 	    bind(r->listener, (struct sockaddr *)&sun,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-		    len)) < 0 ||
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) <
+		0 ||
 	    listen(r->listener, 4096) < 0)
 		return seep_error_errno(errno, "socket");
 	return NULL;
@@ -166,8 +166,8 @@ static void send_kept(struct run *r)
 
 		k->msg->type = SEEP_SESSION_ADOPT;
 		/* Full: the collector is at work and makes room. */
-		while (!seep_session_send(
-			   r->session, k->msg, k->fds, k->nr_fds) &&
+		while (
+		    !seep_session_send(r->session, k->msg, k->fds, k->nr_fds) &&
 		    errno == EAGAIN && poll(&pfd, 1, READY_MS) == 1)
 			;
 	}
@@ -568,8 +568,8 @@ static struct seep_error *name_recording(struct run *r)
 {
 	char name[NAME_MAX + 1];
 
-	snprintf(name, sizeof(name), "%.200s.%d.seep", r->name,
-	    (int)r->program);
+	snprintf(
+	    name, sizeof(name), "%.200s.%d.seep", r->name, (int)r->program);
 	r->recording = seep_record_absolute(r->v->output ? r->v->output : name);
 	return r->recording ? NULL : seep_error_errno(ENOMEM, "recording");
 }
@@ -624,8 +624,7 @@ int seep_cmd_run(int argc, char **argv)
 {
 	_cleanup_(seep_launch_destroyp) struct seep_launch *l = NULL;
 	struct values v = {.every_ms = UINT64_MAX};
-	struct run r = {
-	    .v = &v, .listener = -1, .session = -1, .signals = -1};
+	struct run r = {.v = &v, .listener = -1, .session = -1, .signals = -1};
 	char shim[PATH_MAX];
 	struct seep_error *err;
 	int first, status;

@@ -58,8 +58,7 @@ uint64_t seep_control_start_ticks(uint32_t pid)
 static int open_folder(const char *path, uid_t owner)
 {
 	struct stat st;
-	int fd =
-	    open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return -1;
@@ -172,8 +171,8 @@ static bool read_entry(int folder_fd, uint32_t pid, struct entry *ret)
 	ssize_t n;
 
 	snprintf(name, sizeof(name), "%u", pid);
-	fd = openat(folder_fd, name,
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd = openat(
+	    folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;
 	n = read(fd, text, sizeof(text) - 1);
@@ -200,7 +199,7 @@ static bool is_current(const struct entry *e)
 	struct seep_proc_stat st;
 
 	return seep_proc_stat(e->pid, &st) && st.state != 'Z' &&
-	    st.start_ticks == e->start_ticks;
+	       st.start_ticks == e->start_ticks;
 }
 
 void seep_control_withdraw(int folder_fd, uint32_t pid)
@@ -330,8 +329,8 @@ static struct seep_error *ask(const struct entry *e,
 
 		if (now >= end)
 			return no_answer(e);
-		r = poll(&pfd, 1,
-		    end - now < LOOK_MS ? (int)(end - now) : LOOK_MS);
+		r = poll(
+		    &pfd, 1, end - now < LOOK_MS ? (int)(end - now) : LOOK_MS);
 		if (r == 0 && is_stopped(e->collector_pid))
 			return no_answer(e);
 		if (r < 0 && errno != EINTR)
@@ -389,11 +388,10 @@ struct seep_error *seep_control_find(uint32_t pid, struct seep_control **ret)
 
 		if (!own && (geteuid() != 0 || owner == geteuid()))
 			break;
-		for (step = 0;
-		     (folder = next_folder(&step, uid, path, sizeof(path))) >=
-		     0;) {
+		for (step = 0; (folder = next_folder(
+				    &step, uid, path, sizeof(path))) >= 0;) {
 			bool found = read_entry(folder, pid, &ctl->entry) &&
-			    is_current(&ctl->entry);
+				     is_current(&ctl->entry);
 
 			close(folder);
 			if (found) {
@@ -504,8 +502,7 @@ struct listing {
 	char silent[160];
 };
 
-static struct seep_error *add_process(
-    struct listing *l, const struct entry *e)
+static struct seep_error *add_process(struct listing *l, const struct entry *e)
 {
 	struct seep_request req = request(SEEP_REQUEST_STATUS, e->pid);
 	struct seep_control_process *p;
@@ -633,8 +630,8 @@ struct seep_error *seep_control_list(
 	unsigned step = 0;
 	int folder;
 
-	while (!err &&
-	    (folder = next_folder(&step, geteuid(), path, sizeof(path))) >= 0)
+	while (!err && (folder = next_folder(
+			    &step, geteuid(), path, sizeof(path))) >= 0)
 		err = list_folder(&l, folder);
 	if (!err && geteuid() == 0)
 		err = list_everybody(&l);

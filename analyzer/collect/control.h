@@ -64,8 +64,8 @@ struct seep_control_growth {
 	int64_t from, to;
 };
 
-struct seep_error *seep_control_growth(struct seep_control *ctl,
-    struct seep_control_growth *ret) SEEP_MUST_CHECK;
+struct seep_error *seep_control_growth(
+    struct seep_control *ctl, struct seep_control_growth *ret) SEEP_MUST_CHECK;
 void seep_control_growth_deinit(struct seep_control_growth *g);
 
 /* What `seep ps` lists. */
@@ -73,10 +73,10 @@ struct seep_control_process {
 	uint32_t pid;
 	uint32_t collector_pid;
 	char *recording;
-	char *command;		/* arguments separated by spaces */
-	uint64_t traced_ms;	/* since tracing began */
+	char *command;	    /* arguments separated by spaces */
+	uint64_t traced_ms; /* since tracing began */
 	uint64_t live_blocks, live_bytes;
-	int answers;		/* 0: its collector does not; figures are 0 */
+	int answers; /* 0: its collector does not; figures are 0 */
 };
 
 /* The traced processes of this user (root: of all), by pid. */

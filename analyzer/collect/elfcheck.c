@@ -36,8 +36,8 @@
 
 static struct seep_error *cannot(const char *path, const char *why)
 {
-	return seep_error_new(SEEP_ERROR_NOT_MEASURED,
-	    "'%s' cannot be traced: %s", path, why);
+	return seep_error_new(
+	    SEEP_ERROR_NOT_MEASURED, "'%s' cannot be traced: %s", path, why);
 }
 
 /* AT_SECURE: the loader then ignores a preload. */
@@ -58,7 +58,7 @@ static bool changes_user(int fd)
 	    st.st_gid != getegid())
 		return true;
 	return geteuid() &&
-	    fgetxattr(fd, "security.capability", caps, sizeof(caps)) > 0;
+	       fgetxattr(fd, "security.capability", caps, sizeof(caps)) > 0;
 }
 
 struct facts {
@@ -164,8 +164,8 @@ static void read_facts(Elf *elf, int fd, struct facts *f)
 
 		if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_INTERP)
 			continue;
-		n = pread(fd, f->interp, sizeof(f->interp) - 1,
-		    (off_t)ph.p_offset);
+		n = pread(
+		    fd, f->interp, sizeof(f->interp) - 1, (off_t)ph.p_offset);
 		if (n > 0 && (uint64_t)n > ph.p_filesz)
 			n = (ssize_t)ph.p_filesz;
 		f->interp[n > 0 ? n : 0] = '\0';
@@ -190,8 +190,8 @@ static struct seep_error *judge(
 
 	loader = loader ? loader + 1 : f->interp;
 	if (eh->e_ident[EI_CLASS] != ELFCLASS64)
-		return cannot(path,
-		    "it is a 32-bit program; trace a 64-bit build of it");
+		return cannot(
+		    path, "it is a 32-bit program; trace a 64-bit build of it");
 	if (OUR_MACHINE != EM_NONE && eh->e_machine != OUR_MACHINE)
 		return cannot(path, "it is for another kind of processor");
 	/* The loader itself, used as a command, is a library without one. */

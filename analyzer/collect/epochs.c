@@ -53,7 +53,7 @@ uint64_t seep_epochs_ms(
 	if (lo + 1 < e->nr) {
 		span = e->entries[lo + 1].ms - ms;
 		ms += span * (epoch - e->entries[lo].epoch) /
-		    (e->entries[lo + 1].epoch - e->entries[lo].epoch);
+		      (e->entries[lo + 1].epoch - e->entries[lo].epoch);
 	}
 	return ms < first_ms ? first_ms : ms;
 }

@@ -7,8 +7,8 @@
 
 #include "analyzer/collect/fdmsg.h"
 
-ssize_t seep_fdmsg_send(int sock, const void *buf, size_t len, const int *fds,
-    size_t nr_fds)
+ssize_t seep_fdmsg_send(
+    int sock, const void *buf, size_t len, const int *fds, size_t nr_fds)
 {
 	char control[CMSG_SPACE(SEEP_FDMSG_MAX * sizeof(int))]
 	    __attribute__((aligned(8)));
@@ -38,8 +38,8 @@ ssize_t seep_fdmsg_send(int sock, const void *buf, size_t len, const int *fds,
 	return n;
 }
 
-ssize_t seep_fdmsg_recv(int sock, void *buf, size_t size, int *fds,
-    size_t max_fds, size_t *nr_fds)
+ssize_t seep_fdmsg_recv(
+    int sock, void *buf, size_t size, int *fds, size_t max_fds, size_t *nr_fds)
 {
 	/* Room for more than we ask for, so that we see and close the rest. */
 	char control[CMSG_SPACE(64 * sizeof(int))] __attribute__((aligned(8)));

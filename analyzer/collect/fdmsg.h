@@ -19,11 +19,11 @@
 
 #define SEEP_FDMSG_MAX 8 /* descriptors in a message */
 
-ssize_t seep_fdmsg_send(int sock, const void *buf, size_t len, const int *fds,
-    size_t nr_fds);
+ssize_t seep_fdmsg_send(
+    int sock, const void *buf, size_t len, const int *fds, size_t nr_fds);
 
 /* 0: the peer has closed. EMSGSIZE: cut; no descriptor is returned then. */
-ssize_t seep_fdmsg_recv(int sock, void *buf, size_t size, int *fds,
-    size_t max_fds, size_t *nr_fds);
+ssize_t seep_fdmsg_recv(
+    int sock, void *buf, size_t size, int *fds, size_t max_fds, size_t *nr_fds);
 
 #endif

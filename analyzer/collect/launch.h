@@ -28,8 +28,8 @@ struct seep_launch;
  * the library's path, as seep_launch_find_shim() has it. argv stays the
  * caller's and lives longer.
  */
-struct seep_error *seep_launch_prepare(char **argv, const char *shim,
-    struct seep_launch **ret) SEEP_MUST_CHECK;
+struct seep_error *seep_launch_prepare(
+    char **argv, const char *shim, struct seep_launch **ret) SEEP_MUST_CHECK;
 void seep_launch_destroy(struct seep_launch *l);
 SEEP_DEFINE_CLEANUP(struct seep_launch *, seep_launch_destroy)
 

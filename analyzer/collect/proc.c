@@ -30,14 +30,13 @@ struct pidfd_exit_info {
 	int32_t exit_code;
 };
 
-#define PIDFS_MAGIC	    0x50494446
+#define PIDFS_MAGIC 0x50494446
 
 #define PIDFD_EXIT_MASK	    (1ull << 3)
 #define PIDFD_EXIT_GET_INFO _IOWR(0xff, 11, struct pidfd_exit_info)
 
 /* Reads a small file of /proc/PID; the text ends in a NUL. -1: gone. */
-static ssize_t read_file(
-    uint32_t pid, const char *name, char *buf, size_t size)
+static ssize_t read_file(uint32_t pid, const char *name, char *buf, size_t size)
 {
 	char path[64];
 	_cleanup_(seep_closep) int fd = -1;
@@ -114,8 +113,7 @@ uint64_t seep_proc_rss(uint32_t pid)
 	return rss * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-bool seep_proc_rollup(
-    uint32_t pid, uint64_t *rss, uint64_t *uss, uint64_t *pss)
+bool seep_proc_rollup(uint32_t pid, uint64_t *rss, uint64_t *uss, uint64_t *pss)
 {
 	char buf[4096];
 	char *save = NULL;
@@ -132,7 +130,7 @@ bool seep_proc_rollup(
 		else if (sscanf(line, "Pss: %llu", &kb) == 1)
 			p = kb * 1024;
 		else if (sscanf(line, "Private_Clean: %llu", &kb) == 1 ||
-		    sscanf(line, "Private_Dirty: %llu", &kb) == 1)
+			 sscanf(line, "Private_Dirty: %llu", &kb) == 1)
 			u += kb * 1024;
 	}
 	if (!r)
@@ -223,8 +221,8 @@ uint64_t seep_proc_identity(int pidfd)
 	struct stat st;
 
 	/* Before Linux 6.9 all pidfds share one inode. */
-	if (pidfd < 0 || fstatfs(pidfd, &fs) < 0 ||
-	    fs.f_type != PIDFS_MAGIC || fstat(pidfd, &st) < 0)
+	if (pidfd < 0 || fstatfs(pidfd, &fs) < 0 || fs.f_type != PIDFS_MAGIC ||
+	    fstat(pidfd, &st) < 0)
 		return 0;
 	return st.st_ino;
 }

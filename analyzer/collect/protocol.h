@@ -84,12 +84,12 @@ enum seep_session_flag {
 struct seep_session_msg {
 	uint32_t type;
 	uint32_t flags;
-	uint32_t pid;	/* HELLO, ADOPT, GONE: of the peer; SETUP, MAIN_OVER:
-			 * of the program */
-	uint32_t uid;	/* HELLO, ADOPT */
-	int32_t status; /* MAIN_OVER: wait status */
-	uint32_t count; /* DONE: processes still traced */
-	uint64_t serial; /* HELLO, ADOPT, GONE */
+	uint32_t pid;	   /* HELLO, ADOPT, GONE: of the peer; SETUP, MAIN_OVER:
+			    * of the program */
+	uint32_t uid;	   /* HELLO, ADOPT */
+	int32_t status;	   /* MAIN_OVER: wait status */
+	uint32_t count;	   /* DONE: processes still traced */
+	uint64_t serial;   /* HELLO, ADOPT, GONE */
 	uint64_t every_ms; /* SETUP */
 	struct seep_hello hello;
 	char socket[160]; /* SETUP: NAME:TOKEN */

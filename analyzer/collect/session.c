@@ -7,11 +7,11 @@
 #include "analyzer/collect/fdmsg.h"
 #include "analyzer/collect/session.h"
 
-bool seep_session_send(int sock, const struct seep_session_msg *msg,
-    const int *fds, size_t nr_fds)
+bool seep_session_send(
+    int sock, const struct seep_session_msg *msg, const int *fds, size_t nr_fds)
 {
-	size_t len = offsetof(struct seep_session_msg, text) +
-	    strlen(msg->text) + 1;
+	size_t len =
+	    offsetof(struct seep_session_msg, text) + strlen(msg->text) + 1;
 
 	return seep_fdmsg_send(sock, msg, len, fds, nr_fds) == (ssize_t)len;
 }

@@ -38,12 +38,13 @@ struct seep_sink {
 	struct seep_error *(*commit)(void *ctx);
 	void (*rollback)(void *ctx);
 
-	struct seep_error *(*set)(void *ctx, const char *key, const char *value);
+	struct seep_error *(*set)(
+	    void *ctx, const char *key, const char *value);
 	/* *ret NULL: not there; the caller frees. */
 	struct seep_error *(*get)(void *ctx, const char *key, char **ret);
 
-	struct seep_error *(*put_drop_cause)(void *ctx, unsigned cause,
-	    const char *name, const char *meaning);
+	struct seep_error *(*put_drop_cause)(
+	    void *ctx, unsigned cause, const char *name, const char *meaning);
 	struct seep_error *(*put_process)(void *ctx, struct seep_process *p);
 	/* Those of a recording that is continued. Caller deinits and frees. */
 	struct seep_error *(*processes)(

@@ -24,8 +24,8 @@
 /* A sane process has far fewer; more means that the segment lies. */
 #define MAX_GROUPS (1u << 24)
 
-/* Sites that are stored at the end although nothing of them was ever seen alive:
- * those that allocated the most bytes. */
+/* Sites that are stored at the end although nothing of them was ever seen
+ * alive: those that allocated the most bytes. */
 #define MAX_PAST 10000u
 
 #define ON_PATH UINT32_MAX /* in ids: on the path being mapped */
@@ -39,7 +39,7 @@ struct node_cache {
 /* Finds entries of a dense array: half the memory of a table of entries, and
  * the array can grow in place. */
 struct table {
-	void *entries; /* in order of appearance */
+	void *entries;	 /* in order of appearance */
 	uint32_t *index; /* position + 1, 0: free */
 	uint32_t log;
 	uint32_t nr, room; /* of the array */
@@ -85,8 +85,8 @@ struct seep_sites {
 
 	struct table by_node; /* struct counted */
 	struct table by_size; /* struct group, by node and size */
-	bool all_rows; /* what the sink has is not known: give it all */
-	bool no_memory; /* a callback could not go on */
+	bool all_rows;	      /* what the sink has is not known: give it all */
+	bool no_memory;	      /* a callback could not go on */
 	bool damaged;
 
 	struct seep_site_row *rows;
@@ -416,7 +416,7 @@ static struct seep_error *climb(
     struct seep_sites *s, uint32_t node, uint32_t *len, int64_t *base)
 {
 	*base = 0;
-	for (; node; ) {
+	for (; node;) {
 		struct seep_error *err;
 		struct seep_node n;
 		uint32_t *place;
@@ -620,22 +620,23 @@ static bool is_known(const struct seep_sites *s, uint32_t node)
 	uint32_t chunk = node / IDS_PER_CHUNK;
 
 	return chunk < s->nr_chunks && s->ids[chunk] &&
-	    s->ids[chunk][node % IDS_PER_CHUNK];
+	       s->ids[chunk][node % IDS_PER_CHUNK];
 }
 
 /* Nothing of it lives, and the sink has never heard of it. */
 static bool is_past(const struct seep_sites *s, const struct counted *c)
 {
 	return c->alloc_blocks == c->free_blocks &&
-	    c->alloc_bytes == c->free_bytes && !is_known(s, c->node);
+	       c->alloc_bytes == c->free_bytes && !is_known(s, c->node);
 }
 
 static int by_bytes(const void *a, const void *b)
 {
 	const struct counted *x = a, *y = b;
 
-	return x->alloc_bytes < y->alloc_bytes ? 1
-					       : -(x->alloc_bytes > y->alloc_bytes);
+	return x->alloc_bytes < y->alloc_bytes
+		   ? 1
+		   : -(x->alloc_bytes > y->alloc_bytes);
 }
 
 /*
@@ -648,7 +649,8 @@ static uint32_t choose(struct seep_sites *s, uint32_t max_past)
 	uint32_t nr = 0, all = 0;
 
 	for (uint32_t i = 0; i < s->by_node.nr; i++)
-		if (counted_of(s)[i].alloc_blocks || counted_of(s)[i].free_blocks)
+		if (counted_of(s)[i].alloc_blocks ||
+		    counted_of(s)[i].free_blocks)
 			counted_of(s)[all++] = counted_of(s)[i];
 	for (uint32_t i = 0; i < all; i++) {
 		struct counted c = counted_of(s)[i];
@@ -659,7 +661,8 @@ static uint32_t choose(struct seep_sites *s, uint32_t max_past)
 		counted_of(s)[nr++] = c;
 	}
 	if (all - nr > max_past) {
-		qsort(counted_of(s) + nr, all - nr, sizeof(struct counted), by_bytes);
+		qsort(counted_of(s) + nr, all - nr, sizeof(struct counted),
+		    by_bytes);
 		all = nr + max_past;
 	}
 	return all;
@@ -698,8 +701,8 @@ static struct seep_error *count(
 	return err;
 }
 
-struct seep_error *seep_sites_count(struct seep_sites *s,
-    const struct seep_site_row **rows, size_t *nr)
+struct seep_error *seep_sites_count(
+    struct seep_sites *s, const struct seep_site_row **rows, size_t *nr)
 {
 	struct seep_error *err = count(s, 0, 0);
 
@@ -718,8 +721,8 @@ struct seep_error *seep_sites_count(struct seep_sites *s,
 	return NULL;
 }
 
-struct seep_error *seep_sites_count_by_scan(struct seep_sites *s,
-    const struct seep_site_row **rows, size_t *nr)
+struct seep_error *seep_sites_count_by_scan(
+    struct seep_sites *s, const struct seep_site_row **rows, size_t *nr)
 {
 	struct seep_error *err = count(s, s->nr_survivors, MAX_PAST);
 
@@ -751,8 +754,8 @@ static uint32_t *group_place(
 	uint32_t *index = s->by_size.index;
 
 	while (index[i] &&
-	    (groups_of(s)[index[i] - 1].node != node ||
-		groups_of(s)[index[i] - 1].size_bytes != size_bytes))
+	       (groups_of(s)[index[i] - 1].node != node ||
+		   groups_of(s)[index[i] - 1].size_bytes != size_bytes))
 		i = (i + 1) & mask;
 	return &index[i];
 }
@@ -770,8 +773,8 @@ static int add_block(void *ctx, const struct seep_block *b)
 		return 1;
 	}
 	for (uint32_t i = 0; rehash && i < table->nr; i++)
-		*group_place(s, groups_of(s)[i].node, groups_of(s)[i].size_bytes) =
-		    i + 1;
+		*group_place(s, groups_of(s)[i].node,
+		    groups_of(s)[i].size_bytes) = i + 1;
 	place = group_place(s, b->node, b->size_bytes);
 	if (!*place) {
 		if (table->nr >= MAX_GROUPS)

@@ -29,8 +29,8 @@ struct seep_sites;
 
 /* Opens the file of a module as it is now, or returns -1. A relative path (of a
  * dlopen) is made absolute where that is possible. */
-typedef int seep_sites_open_fn(void *ctx, const struct seep_module_rec *rec,
-    char *path, size_t path_size);
+typedef int seep_sites_open_fn(
+    void *ctx, const struct seep_module_rec *rec, char *path, size_t path_size);
 
 /* exe: path of the executable, for seep_sites_has_exe(). */
 struct seep_error *seep_sites_create(struct seep_reader *r,

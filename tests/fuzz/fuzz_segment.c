@@ -44,8 +44,8 @@ static int read_input(void *ctx, uint64_t off, void *buf, size_t len)
 
 static int64_t nr_nodes, nr_modules;
 
-static struct seep_error *put_module(void *ctx, const char *path,
-    const char *build_id, int fd, int64_t *id)
+static struct seep_error *put_module(
+    void *ctx, const char *path, const char *build_id, int fd, int64_t *id)
 {
 	(void)ctx;
 	(void)fd;
@@ -181,7 +181,7 @@ static void make_seed(uint8_t *base)
 	h->nr_slots = 1;
 	slot = seep_pool_page(&pool, page);
 	slot->table = ((uint64_t)page * SEEP_PAGE + SEEP_SLOT_BYTES) << 8 |
-	    SEEP_FIRST_TABLE_LOG;
+		      SEEP_FIRST_TABLE_LOG;
 	keys = (uint32_t *)((char *)slot + SEEP_SLOT_BYTES);
 	c = (struct seep_counter *)(keys + (1 << SEEP_FIRST_TABLE_LOG));
 	for (uint32_t i = 0; i < 40; i++) {
@@ -214,8 +214,8 @@ static void run_segment(const uint8_t *data, size_t size)
 	if (seep_reader_init(&r, read_input, &in, in.file_bytes) !=
 	    SEEP_READ_OK)
 		return;
-	(void)!seep_read_text(&r, r.head.exe_at, r.head.exe_len, text,
-	    sizeof(text), &len);
+	(void)!seep_read_text(
+	    &r, r.head.exe_at, r.head.exe_len, text, sizeof(text), &len);
 	collect(&r);
 }
 

@@ -76,7 +76,8 @@ static inline uint32_t fake_page(struct fake_segment *f)
 	return page;
 }
 
-static inline uint64_t fake_text(struct fake_segment *f, const char *s, size_t n)
+static inline uint64_t fake_text(
+    struct fake_segment *f, const char *s, size_t n)
 {
 	uint32_t page = fake_page(f);
 
@@ -93,9 +94,8 @@ static inline void fake_slot(struct fake_segment *f)
 	h->slot_dir[0] = dir;
 	((uint32_t *)seep_pool_page(&f->pool, dir))[0] = page;
 	f->slot = seep_pool_page(&f->pool, page);
-	f->slot->table =
-	    ((uint64_t)page * SEEP_PAGE + SEEP_SLOT_BYTES) << 8 |
-	    SEEP_FIRST_TABLE_LOG;
+	f->slot->table = ((uint64_t)page * SEEP_PAGE + SEEP_SLOT_BYTES) << 8 |
+			 SEEP_FIRST_TABLE_LOG;
 	h->nr_slots = 1;
 }
 
@@ -128,8 +128,7 @@ static inline void fake_init(struct fake_segment *f, const char *exe)
 	h->next_page = 1;
 	h->pid = (uint32_t)getpid();
 	h->ppid = (uint32_t)getppid();
-	h->start_ns =
-	    (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	h->start_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	h->state = SEEP_STATE_RUNNING;
 	h->exe_len = (uint32_t)strlen(exe);
 	h->exe_at = fake_text(f, exe, h->exe_len);
@@ -179,7 +178,8 @@ static inline uint32_t fake_node(
 }
 
 /* The place of a node in the segment, to damage it. */
-static inline struct seep_node *fake_node_at(struct fake_segment *f, uint32_t id)
+static inline struct seep_node *fake_node_at(
+    struct fake_segment *f, uint32_t id)
 {
 	struct seep_header *h = f->pool.head;
 	uint32_t *dir = seep_pool_page(&f->pool, h->node_dir[0]);
@@ -395,8 +395,8 @@ static struct seep_error *fs_snapshots(
 	return NULL;
 }
 
-static struct seep_error *fs_put_module(void *ctx, const char *path,
-    const char *build_id, int fd, int64_t *id)
+static struct seep_error *fs_put_module(
+    void *ctx, const char *path, const char *build_id, int fd, int64_t *id)
 {
 	struct fake_sink *s = ctx;
 	size_t i;

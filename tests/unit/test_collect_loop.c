@@ -247,8 +247,7 @@ START_TEST(a_forked_child_has_a_parent_and_inherits)
 	ck_assert_uint_eq(f.sink->procs[1].inherited_blocks, 3);
 	ck_assert_uint_eq(f.sink->procs[1].inherited_bytes, 3000);
 	ck_assert_uint_eq(f.sink->procs[1].totals.live_blocks, 0);
-	ck_assert_uint_eq(
-	    f.sink->procs[0].drops[SEEP_DROP_CHILD_UNTRACED], 0);
+	ck_assert_uint_eq(f.sink->procs[0].drops[SEEP_DROP_CHILD_UNTRACED], 0);
 	waitpid(pid, NULL, 0);
 	tear_down(&f);
 }
@@ -272,8 +271,7 @@ START_TEST(a_child_that_never_reports_is_counted)
 		_exit(0);
 	}
 	run(&f);
-	ck_assert_uint_eq(
-	    f.sink->procs[0].drops[SEEP_DROP_CHILD_UNTRACED], 2);
+	ck_assert_uint_eq(f.sink->procs[0].drops[SEEP_DROP_CHILD_UNTRACED], 2);
 	ck_assert_uint_eq(f.sink->procs[0].drops[SEEP_DROP_NESTED], 5);
 	waitpid(pid, NULL, 0);
 	tear_down(&f);
@@ -671,7 +669,7 @@ START_TEST(run_gets_what_a_new_collector_needs)
 	run(&f);
 	while ((got = seep_session_recv(pair[1], msg, fds, &nr)) > 0) {
 		has_hello |= msg->type == SEEP_SESSION_HELLO && nr >= 2 &&
-		    msg->hello.pid == (uint32_t)program;
+			     msg->hello.pid == (uint32_t)program;
 		has_gone |= msg->type == SEEP_SESSION_GONE;
 		if (msg->type == SEEP_SESSION_DONE) {
 			has_done = true;

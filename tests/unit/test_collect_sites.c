@@ -24,8 +24,8 @@ static void set_up(struct fixture *f)
 	ck_assert_int_eq(seep_reader_init(&f->reader, fake_read, &f->seg,
 			     FAKE_PAGES * SEEP_PAGE),
 	    SEEP_READ_OK);
-	no_error(seep_sites_create(&f->reader, &f->sink->sink, "/bin/prog",
-	    NULL, NULL, &f->sites));
+	no_error(seep_sites_create(
+	    &f->reader, &f->sink->sink, "/bin/prog", NULL, NULL, &f->sites));
 }
 
 static void tear_down(struct fixture *f)
@@ -248,8 +248,8 @@ START_TEST(a_damaged_map_is_an_error_and_marked)
 	set_up(&f);
 	f.seg.pool.head->map_root[SEEP_TIER_SMALL] = FAKE_PAGES + 5;
 	ck_assert_int_eq(seep_reader_refresh(&f.reader), SEEP_READ_OK);
-	some_error(seep_sites_scan(f.sites, f.epochs, 0, &v, &nr, NULL),
-	    "live map");
+	some_error(
+	    seep_sites_scan(f.sites, f.epochs, 0, &v, &nr, NULL), "live map");
 	ck_assert(seep_sites_is_damaged(f.sites));
 	tear_down(&f);
 }
