@@ -7,6 +7,9 @@
 #include "analyzer/cmd/query_impl.h"
 #include "analyzer/cmd/query_series.h"
 
+/* Windows of fewer snapshots are judged by what was before them, too. */
+#define SHORT_WINDOW 12
+
 struct growth {
 	struct seep_query *q;
 	const struct seep_query_window *window;
@@ -14,7 +17,8 @@ struct growth {
 	size_t nr_snapshots, from, to;
 	struct seep_rows rows;
 	struct seep_tracks tracks;
-	struct seep_site *sites; /* for the ages */
+	struct seep_tracks before; /* the window; empty without a history */
+	struct seep_site *sites;   /* for the ages */
 	size_t nr_sites;
 };
 
@@ -25,6 +29,7 @@ static void growth_deinit(struct growth *g)
 	free(g->snapshots);
 	seep_rows_deinit(&g->rows);
 	seep_tracks_deinit(&g->tracks);
+	seep_tracks_deinit(&g->before);
 	free(g->sites);
 }
 
@@ -170,6 +175,19 @@ static uint64_t oldest_age(
 	return g->sites[of_stack[stack] - 1].oldest_age_ms;
 }
 
+static enum seep_trend judge(const struct growth *g, const struct seep_track *t)
+{
+	const struct seep_track *before = NULL;
+	enum seep_trend trend = seep_series_trend(&t->series);
+
+	if (g->before.of_stack)
+		before = seep_tracks_find(&g->before, t->stack);
+	if (before && t->series.nr < SHORT_WINDOW &&
+	    seep_series_is_usual(&before->series, &t->series))
+		return SEEP_TREND_CHURNING;
+	return trend;
+}
+
 static void add_rest(
     struct seep_growth_rest *r, const struct seep_growth_site *s)
 {
@@ -194,8 +212,7 @@ static struct seep_error *list_sites(
 		    .delta_bytes = (int64_t)(t->bytes - t->from_bytes),
 		    .live_blocks = t->blocks,
 		    .live_bytes = t->bytes,
-		    .trend = {seep_series_trend(&t->series), t->series.grew_in,
-			t->series.nr},
+		    .trend = {judge(g, t), t->series.grew_in, t->series.nr},
 		};
 		bool pass;
 
@@ -261,6 +278,17 @@ static int compare_sites(const void *pa, const void *pb, void *ctx)
 	return a->stack < b->stack ? -1 : a->stack > b->stack;
 }
 
+/* For a short window also what was before it, without the warm-up. */
+static struct seep_error *load_history(struct growth *g)
+{
+	size_t warm = seep_warm_up(g->to + 1);
+
+	if (g->from <= warm)
+		return NULL;
+	return seep_tracks_load(
+	    &g->before, g->q->st, &g->q->tree, g->snapshots, warm, g->from);
+}
+
 static struct seep_error *find_sites(struct growth *g, struct seep_growth *ret)
 {
 	_cleanup_(seep_freep) uint32_t *of_stack = NULL;
@@ -277,6 +305,8 @@ static struct seep_error *find_sites(struct growth *g, struct seep_growth *ret)
 	if (!err)
 		err = seep_tracks_load(&g->tracks, g->q->st, &g->q->tree,
 		    g->snapshots, g->from, g->to);
+	if (!err)
+		err = load_history(g);
 	if (err)
 		return err;
 	of_stack =

@@ -24,7 +24,8 @@ const char *seep_trend_name(enum seep_trend t)
 
 void seep_series_init(struct seep_series *s, uint32_t nr, uint64_t value)
 {
-	*s = (struct seep_series){.first = value, .last = value, .nr = nr};
+	*s = (struct seep_series){
+	    .first = value, .last = value, .most = value, .nr = nr};
 	for (int i = 0; i < 4; i++)
 		s->least[i] = UINT64_MAX;
 }
@@ -54,6 +55,8 @@ void seep_series_add(struct seep_series *s, uint32_t index, uint64_t value)
 		s->grew_in++;
 	s->variation += value > s->last ? value - s->last : s->last - value;
 	s->last = value;
+	if (value > s->most)
+		s->most = value;
 	s->at = index;
 	held(s, index, index);
 }
@@ -80,4 +83,15 @@ enum seep_trend seep_series_trend(const struct seep_series *s)
 			return SEEP_TREND_STOPPED;
 	}
 	return SEEP_TREND_GROWING;
+}
+
+bool seep_series_is_usual(
+    const struct seep_series *before, const struct seep_series *s)
+{
+	uint64_t variation = before->variation + s->variation;
+
+	if (before->nr < MIN_SNAPSHOTS || !before->variation)
+		return false;
+	return s->last <= before->most ||
+	       variation / MAX_VARIATION > s->last - before->first;
 }

@@ -36,6 +36,7 @@ struct seep_series {
 	uint64_t first, last; /* value at index 0, and now */
 	uint64_t variation;   /* sum of all ups and downs */
 	uint64_t least[4];    /* in each quarter */
+	uint64_t most;	      /* in the window */
 	uint32_t grew_in;     /* snapshots with more than the one before */
 	uint32_t at;	      /* index of the last change that was added */
 	uint32_t nr;	      /* snapshots in the window after index 0 */
@@ -48,5 +49,13 @@ void seep_series_add(struct seep_series *s, uint32_t index, uint64_t value);
 /* Nothing changes any more; after it: */
 void seep_series_end(struct seep_series *s);
 enum seep_trend seep_series_trend(const struct seep_series *s);
+
+/*
+ * A short window cannot tell growth from ups and downs, but what came before
+ * it may: true when the value is nothing new after `before`, or little beside
+ * the ups and downs of both.
+ */
+bool seep_series_is_usual(
+    const struct seep_series *before, const struct seep_series *s);
 
 #endif

@@ -315,6 +315,35 @@ START_TEST(a_site_that_goes_up_and_down_is_not_called_growing)
 }
 END_TEST
 
+START_TEST(what_a_site_held_before_is_no_growth_of_a_short_window)
+{
+	struct seep_series churn = make_series(CHURN, 20);
+	struct seep_series leak = make_series(LEAK, 20);
+	struct seep_series steady = make_series(STEADY, 20);
+	struct seep_series now;
+
+	/* up again, to less than it once was */
+	seep_series_init(&now, 2, churn.last - 5000);
+	seep_series_add(&now, 2, churn.last);
+	seep_series_end(&now);
+	ck_assert(seep_series_is_usual(&churn, &now));
+	/* more than ever, but the ups and downs are larger */
+	seep_series_init(&now, 1, churn.last);
+	seep_series_add(&now, 1, churn.most + 100);
+	seep_series_end(&now);
+	ck_assert(seep_series_is_usual(&churn, &now));
+
+	seep_series_init(&now, 1, leak.last);
+	seep_series_add(&now, 1, leak.last + 10);
+	seep_series_end(&now);
+	ck_assert(!seep_series_is_usual(&leak, &now));
+	seep_series_init(&now, 1, steady.last);
+	seep_series_add(&now, 1, steady.last + 10);
+	seep_series_end(&now);
+	ck_assert(!seep_series_is_usual(&steady, &now));
+}
+END_TEST
+
 #define NR(array) (int)(sizeof(array) / sizeof((array)[0]))
 
 int main(void)
@@ -334,6 +363,8 @@ int main(void)
 	    growth_that_never_stops_is_told_from_growth_that_did, 0,
 	    NR(trends));
 	tcase_add_test(tc, a_site_that_goes_up_and_down_is_not_called_growing);
+	tcase_add_test(tc,
+	    what_a_site_held_before_is_no_growth_of_a_short_window);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
