@@ -314,6 +314,12 @@ static void announce(struct collector *c, const struct seep_tracked *t)
 	seep_error_destroy(err);
 }
 
+static void withdraw(struct collector *c, const struct seep_tracked *t)
+{
+	if (c->folder >= 0)
+		seep_control_withdraw(c->folder, t->p.pid, c->opt->socket);
+}
+
 /* The state a process ended in, as far as it can be known. */
 static void take_exit_status(struct collector *c, struct seep_tracked *t)
 {
@@ -376,8 +382,7 @@ static void finish_ended(struct collector *c)
 		if (newest_image(c, t->p.pid) == t) {
 			if (t->p.pid == c->opt->main_pid)
 				c->has_exe = t->has_exe;
-			if (c->folder >= 0)
-				seep_control_withdraw(c->folder, t->p.pid);
+			withdraw(c, t);
 		}
 		tell_session(c, SEEP_SESSION_GONE, t);
 		seep_tracked_release(t);
@@ -1322,8 +1327,8 @@ static void deinit(struct collector *c)
 		struct seep_tracked *t = c->procs;
 
 		c->procs = t->next;
-		if (t->seg && c->folder >= 0)
-			seep_control_withdraw(c->folder, t->p.pid);
+		if (t->seg)
+			withdraw(c, t);
 		seep_tracked_destroy(t);
 	}
 	for (size_t i = 0; i < c->nr_old; i++)

@@ -202,14 +202,16 @@ static bool is_current(const struct entry *e)
 	       st.start_ticks == e->start_ticks;
 }
 
-void seep_control_withdraw(int folder_fd, uint32_t pid)
+void seep_control_withdraw(
+    int folder_fd, uint32_t pid, const char *socket_and_token)
 {
 	char name[32];
 	struct entry e;
 
-	/* Not somebody else's: a pid is reused sooner or later. */
+	/* Not another recording's: a pid is reused sooner or later. One of a
+	 * collector that died before us is ours. */
 	if (!read_entry(folder_fd, pid, &e) ||
-	    e.collector_pid != (uint32_t)getpid())
+	    strcmp(e.socket, socket_and_token))
 		return;
 	snprintf(name, sizeof(name), "%u", pid);
 	unlinkat(folder_fd, name, 0);

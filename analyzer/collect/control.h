@@ -93,7 +93,8 @@ struct seep_error *seep_control_folder(
 /* "NAME:TOKEN" as in the environment variable SEEP_SOCKET. */
 struct seep_error *seep_control_announce(int folder_fd, uint32_t pid,
     const char *socket_and_token, const char *recording) SEEP_MUST_CHECK;
-void seep_control_withdraw(int folder_fd, uint32_t pid);
+void seep_control_withdraw(
+    int folder_fd, uint32_t pid, const char *socket_and_token);
 
 /* Start time of a process in clock ticks since boot (/proc/PID/stat), which
  * tells a process from a later one with the same pid; 0 when it is gone. */
