@@ -25,8 +25,14 @@
 #define MAX_REFERENCES	  16	     /* origin of an origin of ... */
 #define MAX_NESTING	  128	     /* of namespaces, types, scopes */
 
-/* What units may cost before all are given back: lines of libdw, mostly. */
-#define MAX_LOADED_BYTES (2 << 20)
+/*
+ * What units may cost before all are given back: lines of libdw, mostly. Asked
+ * in the order of addresses this is enough. When the same units are wanted
+ * again and again it is doubled, up to the larger one.
+ */
+#define MIN_LOADED_BYTES (2 << 20)
+#define MAX_LOADED_BYTES (16 << 20)
+#define MANY_RELOADS	 32
 #define LINE_BYTES	 48
 
 struct unit {
@@ -34,7 +40,8 @@ struct unit {
 	struct seep_rangeset functions; /* ref: offset from the unit's DIE */
 	Dwarf_Die die; /* that has the functions: of a .dwo, or our own */
 	bool is_loaded;
-	bool is_deep; /* functions inside of functions too */
+	bool was_loaded; /* before all were given back */
+	bool is_deep;	 /* functions inside of functions too */
 };
 
 struct seep_dwarf {
@@ -44,7 +51,8 @@ struct seep_dwarf {
 	struct seep_rangeset ranges; /* ref: unit */
 	struct unit *units;
 	size_t nr_units, room;
-	size_t loaded_bytes;
+	size_t loaded_bytes, may_load_bytes;
+	unsigned nr_reloads;
 	bool is_indexed;
 };
 
@@ -90,6 +98,7 @@ struct seep_dwarf *seep_dwarf_create(struct seep_elffile *f,
 	if (!d)
 		return NULL;
 	d->f = f;
+	d->may_load_bytes = MIN_LOADED_BYTES;
 	d->alt = alt;
 	d->base = code->code_start;
 	d->end = code->code_end;
@@ -374,6 +383,8 @@ static bool load_unit(struct seep_dwarf *d, struct unit *u, Dwarf_Die *own)
 		    nr * LINE_BYTES +
 		    u->functions.room * sizeof(struct seep_range);
 		u->is_loaded = true;
+		d->nr_reloads += u->was_loaded;
+		u->was_loaded = true;
 	}
 	return true;
 }
@@ -606,7 +617,12 @@ size_t seep_dwarf_lookup(
 
 	if (pc < d->base || pc >= d->end)
 		return 0;
-	if (d->loaded_bytes > MAX_LOADED_BYTES)
+	if (d->nr_reloads > MANY_RELOADS) {
+		d->nr_reloads = 0;
+		if (d->may_load_bytes < MAX_LOADED_BYTES)
+			d->may_load_bytes *= 2;
+	}
+	if (d->loaded_bytes > d->may_load_bytes)
 		close_dwarf(d);
 	if (!open_dwarf(d))
 		return 0;

@@ -9,9 +9,15 @@
 #include "analyzer/sym/jit.h"
 #include "analyzer/sym/sym.h"
 
-/* Of all images: a helper of a traced program has 20 MiB in all. */
-#define MAX_IMAGE_BYTES (10u << 20)
-#define MAX_IMAGES	16
+/*
+ * Of all images: a helper of a traced program has 20 MiB in all. As in dwarf.c
+ * it is doubled when what was closed is wanted again, up to the larger one;
+ * the collector asks module by module, and never gets there.
+ */
+#define MIN_IMAGE_BYTES (10u << 20)
+#define MAX_IMAGE_BYTES (80u << 20)
+#define MANY_REOPENS	4
+#define MAX_IMAGES	256
 #define MAX_JITS	4
 /* Lookups after which mapped pages are given back. */
 #define LOOKUPS_PER_TRIM 256
@@ -20,7 +26,7 @@ struct seep_engine_module {
 	char *path, *build_id;
 	int fd;
 	enum seep_engine_level level;
-	bool is_open;
+	bool is_open, was_open;
 	uint64_t used; /* number of the last lookup */
 	struct seep_image image;
 	struct seep_engine_module *next;
@@ -38,6 +44,8 @@ struct seep_engine {
 	struct jit jits[MAX_JITS];
 	uint64_t nr_lookups;
 	uint64_t next_trim;
+	size_t may_use_bytes; /* of all images */
+	unsigned nr_reopens;
 };
 
 static struct seep_error *no_memory(void)
@@ -63,6 +71,7 @@ struct seep_error *seep_engine_create(
 		return no_memory();
 	}
 	e->next_trim = LOOKUPS_PER_TRIM;
+	e->may_use_bytes = MIN_IMAGE_BYTES;
 	*ret = e;
 	return NULL;
 }
@@ -141,7 +150,7 @@ static void close_oldest(struct seep_engine *e, struct seep_engine_module *keep)
 			if (m != keep && (!oldest || m->used < oldest->used))
 				oldest = m;
 		}
-		if (!oldest || (bytes <= MAX_IMAGE_BYTES && nr <= MAX_IMAGES))
+		if (!oldest || (bytes <= e->may_use_bytes && nr <= MAX_IMAGES))
 			return;
 		close_module(oldest);
 	}
@@ -161,9 +170,15 @@ static void use_module(struct seep_engine *e, struct seep_engine_module *m,
 
 	m->used = ++e->nr_lookups;
 	if (!m->is_open && m->level < SEEP_ENGINE_NOTHING) {
+		e->nr_reopens += m->was_open;
+		if (e->nr_reopens > MANY_REOPENS &&
+		    e->may_use_bytes < MAX_IMAGE_BYTES) {
+			e->nr_reopens = 0;
+			e->may_use_bytes *= 2;
+		}
 		close_oldest(e, m);
 		seep_image_open(&m->image, &s, debuginfod_ms);
-		m->is_open = true;
+		m->is_open = m->was_open = true;
 	}
 }
 
