@@ -6,9 +6,11 @@
 #include "analyzer/out/format.h"
 #include "analyzer/out/out.h"
 
-#define FULL_PROCESSES 5  /* at most, unless all are asked for */
-#define SMALL_SHARE    20 /* of all live bytes: a process with less is small */
-#define MAX_VIA	       3
+#define FULL_PROCESSES	5  /* at most, unless all are asked for */
+#define SMALL_PROCESSES 12 /* lines of others */
+#define NEXT_TOP	3  /* sites of each process but the first */
+#define SMALL_SHARE	20 /* of all live bytes: a process with less is small */
+#define MAX_VIA		3
 
 static struct seep_error *no_memory(void)
 {
@@ -398,47 +400,92 @@ static bool is_small(const struct seep_report *r, size_t i, uint64_t all)
 	       p->totals.live_bytes < all / SMALL_SHARE;
 }
 
-struct seep_error *seep_text_report(
-    const struct seep_report *r, const struct seep_text_options *opt, FILE *f)
+static bool is_full(const struct seep_report *r,
+    const struct seep_text_options *opt, size_t i, uint64_t all)
 {
+	return opt->all_processes || !is_small(r, i, all);
+}
+
+/* The tree as a whole: what was lost comes first, wherever it was lost. */
+static uint64_t print_tree(FILE *f, const struct seep_report *r)
+{
+	uint64_t drops[SEEP_NR_DROP_CAUSES] = {0};
 	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
 	uint64_t bytes = 0, blocks = 0;
-	size_t nr_small = 0;
-	struct seep_error *err = NULL;
 
-	if (!r->nr_processes) {
-		fputs("no process was recorded\n", f);
-		return NULL;
-	}
 	for (size_t i = 0; i < r->nr_processes; i++) {
 		const struct seep_process *p = &r->processes[i].process;
 
+		for (int k = 0; k < SEEP_NR_DROP_CAUSES; k++)
+			drops[k] += p->drops[k];
 		if (p->state == SEEP_PROCESS_EXECED)
 			continue;
 		bytes += p->totals.live_bytes;
 		blocks += p->totals.live_blocks;
 	}
-	if (r->nr_processes > 1)
-		fprintf(f, "%zu processes, %s in %s alive in all\n\n",
+	if (r->nr_processes > 1) {
+		fprintf(f, "%zu processes, %s in %s alive in all\n",
 		    r->nr_processes, seep_format_bytes(bytes, a),
 		    seep_format_blocks(blocks, b));
-	for (size_t i = 0; i < r->nr_processes && !err; i++) {
-		if (!opt->all_processes && is_small(r, i, bytes)) {
-			nr_small++;
+		print_drops(f, drops, r->causes, " in some of them");
+		fputc('\n', f);
+	}
+	return bytes;
+}
+
+static void print_others(FILE *f, const struct seep_report *r,
+    const struct seep_text_options *opt, uint64_t all)
+{
+	size_t shown = 0, cut = 0;
+	uint64_t bytes = 0;
+	char a[SEEP_FORMAT_MAX];
+
+	for (size_t i = 0; i < r->nr_processes; i++) {
+		const struct seep_process *p = &r->processes[i].process;
+
+		if (is_full(r, opt, i, all))
+			continue;
+		if (shown >= SMALL_PROCESSES && !has_drops(p->drops)) {
+			cut++;
+			bytes += p->totals.live_bytes;
 			continue;
 		}
+		if (!shown++)
+			fputs("\nother processes (--process PID shows "
+			      "one):\n",
+			    f);
+		print_small(f, r, &r->processes[i]);
+	}
+	if (cut)
+		fprintf(f, "  and %zu more with %s (--all shows them)\n", cut,
+		    seep_format_bytes(bytes, a));
+}
+
+struct seep_error *seep_text_report(
+    const struct seep_report *r, const struct seep_text_options *opt, FILE *f)
+{
+	struct seep_text_options next = *opt;
+	struct seep_error *err = NULL;
+	uint64_t all;
+
+	if (!r->nr_processes) {
+		fputs("no process was recorded\n", f);
+		return NULL;
+	}
+	all = print_tree(f, r);
+	/* the first one is what the reader is after */
+	if (next.top > NEXT_TOP)
+		next.top = NEXT_TOP;
+	for (size_t i = 0; i < r->nr_processes && !err; i++) {
+		if (!is_full(r, opt, i, all))
+			continue;
 		if (i)
 			fputc('\n', f);
-		err = print_process(f, r, &r->processes[i], opt);
+		err = print_process(f, r, &r->processes[i], i ? &next : opt);
 	}
-	if (err || !nr_small)
-		return err;
-	fputs("\nother processes (--process PID shows one):\n", f);
-	for (size_t i = 0; i < r->nr_processes; i++) {
-		if (is_small(r, i, bytes))
-			print_small(f, r, &r->processes[i]);
-	}
-	return NULL;
+	if (!err)
+		print_others(f, r, opt, all);
+	return err;
 }
 
 /* ---- growth ------------------------------------------------------------- */
