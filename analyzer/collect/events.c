@@ -2,77 +2,121 @@
 /* events.c - what the threads of a process told through their rings */
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/mman.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "analyzer/collect/events.h"
-#include "wire/ring.h"
 
-/* More than a ring holds at once: a writer that goes on is read next time. */
-#define MAX_AT_ONCE (SEEP_RING_DATA / sizeof(struct seep_event))
+#define MAX_EVER 1000
 
-struct drain {
-	struct seep_tracked *t;
-	const struct seep_trace *tr;
-	struct seep_error *err;
+struct seep_events_entry {
+	uint64_t at_ms;
+	uint32_t kind;
+	char *text;
 };
 
-/* "4711 /bin/sh", "4711", "/bin/sh" or nothing. */
-static void describe(
-    char *buf, size_t size, const struct seep_event *e, const char *text)
+struct taking {
+	struct seep_events *ev;
+	uint64_t start_ns;
+	bool any;
+};
+
+void seep_events_deinit(struct seep_events *ev)
 {
-	buf[0] = '\0';
-	if (e->value && text[0])
-		snprintf(buf, size, "%" PRIu64 " %s", e->value, text);
-	else if (e->value)
-		snprintf(buf, size, "%" PRIu64, e->value);
-	else
-		snprintf(buf, size, "%s", text);
+	for (size_t i = 0; i < ev->nr; i++)
+		free(ev->entries[i].text);
+	free(ev->entries);
 }
 
-static struct seep_error *drain_ring(struct drain *d, struct seep_ring *ring)
+/* "4711 /bin/sh", "4711", "/bin/sh" or nothing. */
+static char *describe(const struct seep_event *e, const char *text)
 {
-	const struct seep_sink *sink = d->tr->sink;
-	char text[SEEP_RING_TEXT + 1], line[SEEP_RING_TEXT + 32];
+	char buf[SEEP_RING_TEXT + 32];
+
+	if (!e->value)
+		return strdup(text);
+	snprintf(buf, sizeof(buf), "%" PRIu64 "%s%s", e->value,
+	    *text ? " " : "", text);
+	return strdup(buf);
+}
+
+static uint64_t at_ms(const struct seep_event *e, uint64_t start_ns)
+{
+	struct timespec ts;
+	uint64_t ns = e->at_ns;
+
+	if (!ns) {
+		/* It could not ask for the time any more: about now. */
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	}
+	return ns > start_ns ? (ns - start_ns) / 1000000 : 0;
+}
+
+static void take(void *ctx, const struct seep_event *e, const char *text)
+{
+	struct taking *k = ctx;
+	struct seep_events *ev = k->ev;
+	struct seep_events_entry *to;
+
+	if (ev->nr_ever >= MAX_EVER || !seep_event_name(e->kind))
+		return;
+	if (ev->nr == ev->room) {
+		size_t room = ev->room ? 2 * ev->room : 16;
+		void *p = realloc(ev->entries, room * sizeof(*ev->entries));
+
+		if (!p)
+			return;
+		ev->entries = p;
+		ev->room = room;
+	}
+	to = &ev->entries[ev->nr];
+	to->kind = e->kind;
+	to->at_ms = at_ms(e, k->start_ns);
+	to->text = describe(e, text);
+	if (!to->text)
+		return;
+	ev->nr++;
+	ev->nr_ever++;
+	k->any = true;
+}
+
+bool seep_events_take(
+    struct seep_events *ev, struct seep_segment *seg, uint64_t start_ns)
+{
+	struct taking k = {.ev = ev, .start_ns = start_ns};
+
+	seep_segment_events(seg, take, &k);
+	return k.any;
+}
+
+struct seep_error *seep_events_put(
+    struct seep_events *ev, const struct seep_sink *sink, int64_t process_id)
+{
 	struct seep_error *err = NULL;
-	struct seep_event e;
 
-	for (size_t i = 0; !err && i < MAX_AT_ONCE; i++) {
-		const char *name;
+	while (!err && ev->nr_put < ev->nr) {
+		const struct seep_events_entry *e = &ev->entries[ev->nr_put++];
 
-		if (seep_ring_get(ring, &e, text) != SEEP_READ_OK)
-			break;
-		name = seep_event_name(e.kind);
-		if (!name)
-			continue;
-		describe(line, sizeof(line), &e, text);
-		err = sink->put_event(sink->ctx, d->t->p.id,
-		    e.at_ns ? seep_trace_at_ms(d->tr, e.at_ns) : d->t->p.end_ms,
-		    name, line);
+		err = sink->put_event(sink->ctx, process_id, e->at_ms,
+		    seep_event_name(e->kind), *e->text ? e->text : NULL);
 	}
 	return err;
 }
 
-static int on_ring(void *ctx, uint32_t tid, uint64_t page)
+void seep_events_committed(struct seep_events *ev)
 {
-	struct drain *d = ctx;
-	struct seep_ring *ring;
-
-	(void)tid;
-	ring = mmap(NULL, sizeof(*ring), PROT_READ | PROT_WRITE, MAP_SHARED,
-	    d->t->seg->fds[SEEP_SEGMENT_FD], (off_t)(page * SEEP_PAGE));
-	if (ring == MAP_FAILED)
-		return 0;
-	d->err = drain_ring(d, ring);
-	munmap(ring, sizeof(*ring));
-	return d->err != NULL;
+	for (size_t i = 0; i < ev->nr_put; i++)
+		free(ev->entries[i].text);
+	ev->nr -= ev->nr_put;
+	if (ev->nr && ev->nr_put)
+		memmove(ev->entries, ev->entries + ev->nr_put,
+		    ev->nr * sizeof(*ev->entries));
+	ev->nr_put = 0;
 }
 
-struct seep_error *seep_events_drain(
-    struct seep_tracked *t, const struct seep_trace *tr)
+void seep_events_rolled_back(struct seep_events *ev)
 {
-	struct drain d = {.t = t, .tr = tr, .err = NULL};
-
-	if (t->seg && !t->damaged)
-		seep_read_rings(&t->seg->reader, on_ring, &d);
-	return d.err;
+	ev->nr_put = 0;
 }

@@ -11,12 +11,10 @@
 #include <unistd.h>
 
 #include "analyzer/collect/proc.h"
-#include "analyzer/collect/events.h"
 #include "analyzer/collect/tracked.h"
 
 #define RSS_EVERY_MS	1000
 #define ROLLUP_EVERY_MS 10000
-#define MAX_EVENTS	1000 /* of a process in the recording */
 
 _Static_assert(SEEP_NR_DROPS <= SEEP_NR_DROP_CAUSES, "drops of the model");
 
@@ -161,63 +159,17 @@ void seep_tracked_destroy(struct seep_tracked *t)
 {
 	if (!t)
 		return;
-	for (size_t i = 0; i < t->nr_events; i++)
-		free(t->events[i].text);
-	free(t->events);
+	seep_events_deinit(&t->events);
 	seep_sites_destroy(t->sites);
 	seep_segment_close(t->seg);
 	seep_process_deinit(&t->p);
 	free(t);
 }
 
-/* ---- events ------------------------------------------------------------ */
-
-struct taking {
-	struct seep_tracked *t;
-	const struct seep_trace *tr;
-};
-
-static void take_event(void *ctx, const struct seep_event *e, const char *text)
-{
-	struct taking *k = ctx;
-	struct seep_tracked *t = k->t;
-	struct seep_tracked_event *to;
-	char value[SEEP_RING_TEXT + 32];
-
-	if (t->nr_kept >= MAX_EVENTS || !seep_event_name(e->kind))
-		return;
-	if (t->nr_events == t->room_events) {
-		size_t room = t->room_events ? 2 * t->room_events : 16;
-		void *p = realloc(t->events, room * sizeof(*t->events));
-
-		if (!p)
-			return;
-		t->events = p;
-		t->room_events = room;
-	}
-	to = &t->events[t->nr_events];
-	to->kind = e->kind;
-	/* No time: the process could not ask for it any more. */
-	to->at_ms = seep_trace_at_ms(k->tr, e->at_ns ? e->at_ns : now_ns());
-	if (e->value)
-		snprintf(value, sizeof(value), "pid %llu%s%s",
-		    (unsigned long long)e->value, *text ? " " : "", text);
-	else
-		snprintf(value, sizeof(value), "%s", text);
-	to->text = strdup(value);
-	if (!to->text)
-		return;
-	t->nr_events++;
-	t->nr_kept++;
-	t->changed = true;
-}
-
 static void take_events(struct seep_tracked *t, const struct seep_trace *tr)
 {
-	struct taking k = {.t = t, .tr = tr};
-
-	if (!t->damaged)
-		seep_segment_events(t->seg, take_event, &k);
+	if (!t->damaged && seep_events_take(&t->events, t->seg, tr->start_ns))
+		t->changed = true;
 }
 
 static struct seep_error *put_process(
@@ -225,16 +177,8 @@ static struct seep_error *put_process(
 {
 	struct seep_error *err = tr->sink->put_process(tr->sink->ctx, &t->p);
 
-	for (; !err && t->nr_written < t->nr_events; t->nr_written++) {
-		const struct seep_tracked_event *e = &t->events[t->nr_written];
-
-		err = tr->sink->put_event(tr->sink->ctx, t->p.id, e->at_ms,
-		    seep_event_name(e->kind), *e->text ? e->text : NULL);
-	}
-	return err;
+	return err ? err : seep_events_put(&t->events, tr->sink, t->p.id);
 }
-
-/* ---- figures ----------------------------------------------------------- */
 
 static void look_at_memory(struct seep_tracked *t, uint64_t now_ms)
 {
@@ -366,8 +310,6 @@ struct seep_error *seep_tracked_checkpoint(
 		err = put_process(t, tr);
 	if (!err)
 		err = put_snapshot(t, tr, &s, rows, nr);
-	if (!err)
-		err = seep_events_drain(t, tr);
 	note_damage(t);
 	return err;
 }
@@ -445,8 +387,6 @@ struct seep_error *seep_tracked_finish(
 		err = seep_sites_count_by_scan(t->sites, &rows, &nr);
 	if (!err)
 		err = put_snapshot(t, tr, &s, rows, nr);
-	if (!err)
-		err = seep_events_drain(t, tr);
 	t->has_exe = seep_sites_has_exe(t->sites);
 	note_damage(t);
 	return err;
@@ -462,22 +402,14 @@ void seep_tracked_release(struct seep_tracked *t)
 
 void seep_tracked_committed(struct seep_tracked *t)
 {
-	size_t nr = t->nr_events - t->nr_written;
-
-	for (size_t i = 0; i < t->nr_written; i++)
-		free(t->events[i].text);
-	if (t->nr_written)
-		memmove(t->events, t->events + t->nr_written,
-		    nr * sizeof(*t->events));
-	t->nr_events = nr;
-	t->nr_written = 0;
+	seep_events_committed(&t->events);
 	t->committed_id = t->p.id;
 }
 
 void seep_tracked_rolled_back(struct seep_tracked *t)
 {
 	t->p.id = t->committed_id;
-	t->nr_written = 0;
+	seep_events_rolled_back(&t->events);
 	if (t->sites)
 		seep_sites_forget(t->sites);
 }

@@ -17,6 +17,7 @@
 
 #include "analyzer/base/error.h"
 #include "analyzer/collect/epochs.h"
+#include "analyzer/collect/events.h"
 #include "analyzer/collect/segment.h"
 #include "analyzer/collect/sink.h"
 #include "analyzer/collect/sites.h"
@@ -32,12 +33,6 @@ struct seep_trace {
 };
 
 uint64_t seep_trace_at_ms(const struct seep_trace *tr, uint64_t ns);
-
-struct seep_tracked_event {
-	uint64_t at_ms;
-	uint32_t kind;
-	char *text;
-};
 
 struct seep_tracked {
 	struct seep_tracked *next;
@@ -61,9 +56,7 @@ struct seep_tracked {
 	uint64_t replaced_ms; /* when its memory was first seen gone; 0: no */
 	uint64_t next_rss_ms, next_rollup_ms;
 	struct seep_totals polled;
-	struct seep_tracked_event *events; /* not committed yet */
-	size_t nr_events, nr_written, room_events;
-	size_t nr_kept; /* ever: a recording does not follow their number */
+	struct seep_events events;
 	bool has_exe;
 };
 
