@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "preload/cfi.h"
 #include "preload/frames.h"
@@ -498,7 +499,6 @@ static void become_collector(int listener, const char *bin)
 		n = 0;
 	envp[n++] = socket_env;
 	envp[n] = NULL;
-	seep_sys(SYS_setsid);
 	if (listener == 3)
 		seep_sys(SYS_fcntl, 3, F_SETFD, 0);
 	else
@@ -510,7 +510,9 @@ static void become_collector(int listener, const char *bin)
 /*
  * A bare LD_PRELOAD: makes the listening socket, so that our own hello and
  * those of our children have somewhere to go at once, and starts the collector
- * on it. The exit signal is 0: wait() of the program does not see it.
+ * on it. It is nobody's child that the program could wait for (GROUND 10): an
+ * exec would make it one again, so a child with the exit signal 0, which only
+ * __WCLONE sees, starts it and is gone before we go on.
  */
 static bool start_collector(void)
 {
@@ -541,8 +543,14 @@ static bool start_collector(void)
 	}
 	seep_session_env.socket = socket_env;
 	pid = seep_sys(SYS_clone, 0, 0, 0, 0, 0);
-	if (pid == 0)
-		become_collector((int)s, env_value("SEEP_BIN"));
+	if (pid == 0) {
+		seep_sys(SYS_setsid);
+		if (seep_sys(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0)
+			become_collector((int)s, env_value("SEEP_BIN"));
+		seep_sys(SYS_exit_group, 0);
+	}
+	if (pid > 0)
+		seep_sys(SYS_wait4, pid, NULL, __WCLONE, NULL);
 	seep_sys(SYS_close, s);
 	return pid > 0;
 }
