@@ -583,8 +583,11 @@ static void tell_collector(struct seep_session *s, int memfd)
 		nr = 3;
 	else
 		atomic_fetch_or(&s->head->flags, SEEP_FLAG_NO_MEM);
-	if (!seep_session_env.socket)
-		start_collector();
+	if (!seep_session_env.socket && !start_collector()) {
+		/* Nor shall our children start one: it could become ours. */
+		strcpy(socket_env, "SEEP_SOCKET=none");
+		seep_session_env.socket = socket_env;
+	}
 	where = seep_session_env.socket
 		    ? seep_session_env.socket + sizeof("SEEP_SOCKET=") - 1
 		    : "";
