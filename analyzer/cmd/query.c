@@ -7,6 +7,8 @@
 #include "analyzer/cmd/query_series.h"
 
 #define MIN_TREND_SNAPSHOTS 6
+#define MAX_FRAMES_IN_ALL   (200u << 20)
+#define CUT_DEPTH	    256
 
 struct seep_error *seep_query_no_memory(void)
 {
@@ -129,6 +131,40 @@ void seep_rows_want(struct seep_query *q, struct seep_rows *r)
 	for (size_t i = 0; i < r->nr_survivors && i < top; i++)
 		seep_tree_want(&q->tree, (uint32_t)r->survivors[i].site,
 		    q->opt.debuginfod);
+}
+
+/*
+ * A small file can describe a chain of a million frames with a site at each of
+ * them: printed in full that would have no end.
+ */
+struct seep_error *seep_query_limit(
+    struct seep_query *q, const struct seep_rows *rows, size_t nr)
+{
+	const struct seep_stacks *s = q->stacks;
+	_cleanup_(seep_freep) uint32_t *depth = NULL;
+	uint64_t total = 0;
+
+	depth = calloc(s->nr_nodes, sizeof(*depth));
+	if (!depth)
+		return seep_query_no_memory();
+	/* a parent comes before its child */
+	for (uint32_t i = 1; i < s->nr_nodes; i++) {
+		uint64_t d = (uint64_t)depth[s->nodes[i].parent] +
+			     s->addresses[s->nodes[i].address].nr;
+
+		depth[i] = d > UINT32_MAX ? UINT32_MAX : (uint32_t)d;
+	}
+	for (size_t i = 0; i < nr; i++) {
+		for (size_t k = 0; k < rows[i].nr_counts; k++)
+			total += depth[q->tree.numbers[rows[i].counts[k].site]];
+		for (size_t k = 0; k < rows[i].nr_survivors; k++)
+			total +=
+			    depth[q->tree.numbers[rows[i].survivors[k].site]];
+	}
+	if (total > MAX_FRAMES_IN_ALL &&
+	    !seep_stacks_limit(q->stacks, CUT_DEPTH))
+		return seep_query_no_memory();
+	return NULL;
 }
 
 /* ---- sites -------------------------------------------------------------- */
@@ -452,6 +488,8 @@ struct seep_error *seep_query_report(
 	}
 	if (!err)
 		err = seep_query_names(q);
+	if (!err)
+		err = seep_query_limit(q, rows, nr);
 	for (size_t i = 0; !err && i < nr; i++) {
 		r.processes[i].process = list[i];
 		list[i] = (struct seep_process){0};

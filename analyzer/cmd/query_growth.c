@@ -300,6 +300,8 @@ static struct seep_error *find_sites(struct growth *g, struct seep_growth *ret)
 	seep_rows_want(g->q, &g->rows);
 	err = seep_query_names(g->q);
 	if (!err)
+		err = seep_query_limit(g->q, &g->rows, 1);
+	if (!err)
 		err = seep_sites_build(
 		    g->q, &ret->process, &g->rows, &g->sites, &g->nr_sites);
 	if (!err)

@@ -40,6 +40,10 @@ void seep_rows_deinit(struct seep_rows *r);
 /* After all that is wanted is known: resolves and numbers the stacks. */
 struct seep_error *seep_query_names(struct seep_query *q) SEEP_MUST_CHECK;
 
+/* Cuts the stacks if all of these sites together have too many frames. */
+struct seep_error *seep_query_limit(struct seep_query *q,
+    const struct seep_rows *rows, size_t nr) SEEP_MUST_CHECK;
+
 /* Sites merged by stack and class, in no order. */
 struct seep_error *seep_sites_build(struct seep_query *q,
     const struct seep_process *p, const struct seep_rows *r,

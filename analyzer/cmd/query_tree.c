@@ -29,6 +29,7 @@ void seep_tree_deinit(struct seep_tree *t)
 	free(t->parents);
 	free(t->addresses);
 	free(t->numbers);
+	free(t->wanted);
 	free(t->table);
 	free(t->index);
 	free(t->frames);
@@ -120,7 +121,8 @@ static struct seep_error *load_nodes(struct seep_tree *t, struct seep_store *st)
 	t->nr_nodes = (uint32_t)nr;
 	t->parents = calloc(nr + 1, sizeof(*t->parents));
 	t->addresses = calloc(nr + 1, sizeof(*t->addresses));
-	if (!t->parents || !t->addresses)
+	t->wanted = calloc(nr + 1, sizeof(*t->wanted));
+	if (!t->parents || !t->addresses || !t->wanted)
 		return no_memory();
 	for (size_t i = 0; i < nr; i++) {
 		if (nodes[i].module > (int64_t)t->nr_modules)
@@ -267,9 +269,10 @@ struct seep_error *seep_tree_load(
 
 void seep_tree_want(struct seep_tree *t, uint32_t site, bool debuginfod)
 {
-	for (; site; site = t->parents[site]) {
+	for (; site && !t->wanted[site]; site = t->parents[site]) {
 		struct seep_tree_address *a = &t->table[t->addresses[site]];
 
+		t->wanted[site] = true;
 		if (a->kind != KIND_NATIVE || !a->module)
 			continue;
 		if (!a->nr || (debuginfod && !t->frames[a->first].file))

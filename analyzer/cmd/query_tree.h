@@ -31,6 +31,7 @@ struct seep_tree {
 	uint32_t *parents;   /* of node id, [0] unused */
 	uint32_t *addresses; /* of node id: index into `table` */
 	uint32_t *numbers;   /* of node id: stack; after seep_tree_number() */
+	bool *wanted;	     /* of node id: it and its parents are */
 	uint32_t nr_nodes;   /* ids are 1 to nr_nodes */
 
 	struct seep_tree_address *table;

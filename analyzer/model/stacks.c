@@ -280,6 +280,15 @@ uint32_t seep_stacks_add(
 	return s->nr_nodes++;
 }
 
+bool seep_stacks_limit(struct seep_stacks *s, size_t max_depth)
+{
+	struct seep_frame f = {.truncated = true};
+
+	s->cut = seep_stacks_add_address(s, &f, 1);
+	s->max_depth = max_depth;
+	return s->cut != 0;
+}
+
 /* ---- one stack ---------------------------------------------------------- */
 
 static bool push(
@@ -349,6 +358,11 @@ bool seep_stack_load(
 		const struct seep_stacks_address *a =
 		    &s->addresses[s->nodes[number].address];
 
+		if (s->max_depth && stack->nr >= s->max_depth) {
+			if (!push(stack, s, s->addresses[s->cut].first))
+				return false;
+			break;
+		}
 		for (uint32_t i = 0; i < a->nr; i++) {
 			if (!push(stack, s, a->first + i))
 				return false;

@@ -52,6 +52,9 @@ struct seep_stacks {
 	struct seep_stacks_memo *memos; /* of each frame, when asked */
 	uint32_t nr_frames, frame_room;
 
+	size_t max_depth; /* frames of a loaded stack; 0: no limit */
+	uint32_t cut;	  /* the address that stands for the rest */
+
 	char **texts; /* open addressing */
 	uint32_t nr_texts, text_size;
 };
@@ -70,6 +73,10 @@ uint32_t seep_stacks_add_address(
 /* The number of the stack with this address called from stack `parent`. */
 uint32_t seep_stacks_add(
     struct seep_stacks *s, uint32_t parent, uint32_t address);
+
+/* From now on stacks are loaded with their innermost `max_depth` frames, and a
+ * truncated frame in place of the others. */
+bool seep_stacks_limit(struct seep_stacks *s, size_t max_depth);
 
 /* One stack, flat. */
 struct seep_stack {

@@ -253,13 +253,31 @@ static int tick(void *ctx)
 	return st->steps < 0;
 }
 
+/* Bytes of the database: the file and, while it is being written, its -wal. */
+static struct seep_error *count_bytes(struct seep_store *st, int64_t *ret)
+{
+	_cleanup_(seep_freep) char *wal = NULL;
+	struct stat sb;
+
+	if (stat(st->path, &sb))
+		return seep_error_errno(errno, "'%s'", st->path);
+	*ret = sb.st_size;
+	if (asprintf(&wal, "%s-wal", st->path) < 0) {
+		wal = NULL;
+		return seep_store_no_memory(st);
+	}
+	if (!stat(wal, &sb))
+		*ret += sb.st_size;
+	return NULL;
+}
+
 static struct seep_error *set_up(struct seep_store *st, bool writer)
 {
 	static const int off[] = {SQLITE_DBCONFIG_ENABLE_TRIGGER,
 	    SQLITE_DBCONFIG_ENABLE_VIEW, SQLITE_DBCONFIG_TRUSTED_SCHEMA,
 	    SQLITE_DBCONFIG_DQS_DML, SQLITE_DBCONFIG_DQS_DDL};
 	struct seep_error *err;
-	struct stat sb;
+	int64_t bytes;
 
 	sqlite3_extended_result_codes(st->db, 1);
 	sqlite3_busy_timeout(st->db, 5000);
@@ -269,10 +287,12 @@ static struct seep_error *set_up(struct seep_store *st, bool writer)
 	sqlite3_limit(st->db, SQLITE_LIMIT_LENGTH, 1 << 24);
 	sqlite3_limit(st->db, SQLITE_LIMIT_ATTACHED, 0);
 	if (!writer) {
-		if (stat(st->path, &sb))
-			return seep_error_errno(errno, "'%s'", st->path);
-		/* No honest row is smaller than 4 bytes or takes 100 steps. */
-		st->max_steps = 2000000 + 25 * (int64_t)sb.st_size;
+		err = count_bytes(st, &bytes);
+		if (err)
+			return err;
+		/* No honest row is smaller than 4 bytes or takes 100 steps;
+		 * the file may grow while we read. */
+		st->max_steps = 20000000 + 25 * bytes;
 		st->steps = st->max_steps;
 		sqlite3_progress_handler(st->db, STEPS_PER_TICK, tick, st);
 	}
