@@ -329,21 +329,27 @@ static _Noreturn void name_sites(struct seep_record *rec)
 	if (!err)
 		err = seep_names_resolve(
 		    st, rec->sites, nr, module_fd, rec, NAMES_S);
-	seep_store_destroy(st);
+	/* The last to have it open finishes it: once is dear enough. */
+	if (!err)
+		err = seep_store_finish(st);
+	else
+		seep_store_destroy(st);
 	_exit(err != NULL);
 }
 
-static void wait_for(pid_t pid)
+/* True: it has finished the recording. */
+static bool wait_for(pid_t pid)
 {
-	int pidfd = seep_proc_pidfd((uint32_t)pid);
+	int pidfd = seep_proc_pidfd((uint32_t)pid), status = -1;
 	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
 
 	if (pidfd >= 0 && poll(&pfd, 1, NAMES_TIMEOUT_S * 1000) == 0)
 		kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (pidfd >= 0)
 		close(pidfd);
+	return status == 0;
 }
 
 static struct seep_error *sink_finish(void *ctx, bool quick)
@@ -365,8 +371,8 @@ static struct seep_error *sink_finish(void *ctx, bool quick)
 	pid = fork();
 	if (pid == 0)
 		name_sites(rec);
-	if (pid > 0)
-		wait_for(pid);
+	if (pid > 0 && wait_for(pid))
+		return NULL;
 	err = seep_store_append(rec->path, &st);
 	return err ? err : seep_store_finish(st);
 }

@@ -13,7 +13,7 @@
 #include "analyzer/collect/proc.h"
 #include "analyzer/collect/tracked.h"
 
-#define RSS_EVERY_MS	1000
+#define RSS_EVERY_MS	100 /* each poll in the first second: it may be all */
 #define ROLLUP_EVERY_MS 10000
 
 _Static_assert(SEEP_NR_DROPS <= SEEP_NR_DROP_CAUSES, "drops of the model");
@@ -189,7 +189,9 @@ static void look_at_memory(struct seep_tracked *t, uint64_t now_ms)
 		if (rss)
 			t->p.rss_bytes = rss;
 		t->p.seep_bytes = seep_segment_used_bytes(t->seg);
-		t->next_rss_ms = now_ms + RSS_EVERY_MS;
+		t->next_rss_ms = now_ms;
+		if (now_ms - t->p.start_ms > 1000)
+			t->next_rss_ms += RSS_EVERY_MS;
 	}
 	/* Walks the process's page tables under its lock: rarely. */
 	if (now_ms >= t->next_rollup_ms) {
