@@ -280,7 +280,7 @@ static struct seep_error *sink_put_snapshot(void *ctx, struct seep_snapshot *s,
 	uint32_t pid = rec->last.process == s->process_id ? rec->last.pid : 0;
 
 	for (size_t i = 0; !err && i < nr_rows; i++)
-		if (rows[i].counts.live_bytes)
+		if (rows[i].counts.live_blocks)
 			want_names(rec, rows[i].site, pid);
 	return err;
 }
