@@ -277,7 +277,7 @@ static struct seep_error *set_up(struct seep_store *st, bool writer)
 	    SQLITE_DBCONFIG_ENABLE_VIEW, SQLITE_DBCONFIG_TRUSTED_SCHEMA,
 	    SQLITE_DBCONFIG_DQS_DML, SQLITE_DBCONFIG_DQS_DDL};
 	struct seep_error *err;
-	int64_t bytes;
+	int64_t bytes = 0;
 
 	sqlite3_extended_result_codes(st->db, 1);
 	sqlite3_busy_timeout(st->db, 5000);
