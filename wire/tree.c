@@ -44,6 +44,14 @@ static struct seep_tree_index *make_index(struct seep_tree *t, unsigned log)
 	return ix;
 }
 
+/* The last third of a segment is for the live map: where it gets tight, stacks
+ * are lost rather than blocks. */
+static bool has_room(const struct seep_pool *p)
+{
+	return atomic_load_explicit(&p->head->next_page, memory_order_relaxed) <
+	       p->nr_pages / 3 * 2;
+}
+
 static struct seep_node *node_at(struct seep_tree *t, uint32_t id, bool create)
 {
 	struct seep_header *h = t->pool->head;
@@ -57,7 +65,7 @@ static struct seep_node *node_at(struct seep_tree *t, uint32_t id, bool create)
 		uint32_t page = atomic_load_explicit(at, memory_order_acquire);
 		uint32_t none = 0;
 
-		if (!page && create) {
+		if (!page && create && has_room(t->pool)) {
 			page = seep_pool_alloc(t->pool, nr[level], &cause);
 			if (page && !atomic_compare_exchange_strong_explicit(at,
 					&none, page, memory_order_release,
