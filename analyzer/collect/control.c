@@ -257,6 +257,13 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+static bool is_alive(uint32_t pid)
+{
+	struct seep_proc_stat st;
+
+	return seep_proc_stat(pid, &st) && st.state != 'Z';
+}
+
 static bool is_stopped(uint32_t pid)
 {
 	struct seep_proc_stat st;
@@ -266,9 +273,7 @@ static bool is_stopped(uint32_t pid)
 
 static const char *collector_state(uint32_t pid)
 {
-	struct seep_proc_stat st;
-
-	if (!seep_proc_stat(pid, &st) || st.state == 'Z')
+	if (!is_alive(pid))
 		return "is gone";
 	if (is_stopped(pid))
 		return "is stopped (kill -CONT lets it go on)";
@@ -577,7 +582,7 @@ static struct seep_error *list_folder(struct listing *l, int folder)
 			continue;
 		if (is_current(&e))
 			err = add_process(l, &e);
-		else if (!seep_control_start_ticks(e.collector_pid))
+		else if (!is_alive(e.collector_pid))
 			/* Nobody else will tidy up after a dead collector. */
 			unlinkat(dirfd(dir), d->d_name, 0);
 	}
