@@ -28,7 +28,7 @@ struct seep_filemap {
 	size_t size;
 	uint64_t dev, ino;
 	size_t keep_start, keep_end; /* not given back: was written to */
-	struct seep_filemap *next; /* of all maps: for the SIGBUS handler */
+	struct seep_filemap *next;   /* of all maps: for the SIGBUS handler */
 };
 
 /* The struct must stay where it is until _close(). */

@@ -26,7 +26,7 @@ struct seep_sym;
 struct seep_sym_module;
 
 struct seep_sym_options {
-	bool debuginfod;	    /* ask the servers of DEBUGINFOD_URLS */
+	bool debuginfod;	       /* ask the servers of DEBUGINFOD_URLS */
 	unsigned debuginfod_timeout_s; /* in all, not per file; 0: 10 s */
 	const char *debug_path; /* extra folders, colon separated, or NULL */
 	const char *sysroot;	/* put in front of module paths, or NULL */

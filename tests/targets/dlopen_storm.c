@@ -70,8 +70,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	for (int i = 0; i < argc - 1; i++) {
-		truth_expect(
-		    "leak", blocks[i], bytes[i], files[i], lines[i]);
+		truth_expect("leak", blocks[i], bytes[i], files[i], lines[i]);
 		truth_expect("total", blocks[i], bytes[i], files[i], 0);
 	}
 	truth_state();

@@ -2,7 +2,8 @@
 /*
  * filtered strict|fork: a child under a seccomp filter that kills for what a
  * worker never does (open, socket, memfd), allocates, with new stacks, and with
- * `fork` forks on (D52): the grandchild must live, and is counted as not traced.
+ * `fork` forks on (D52): the grandchild must live, and is counted as not
+ * traced.
  */
 #include "truth.h"
 #include <linux/filter.h>
@@ -34,8 +35,7 @@ static void filter(int strict)
 	for (int i = 0; i < n; i++) {
 		code[at++] = (struct sock_filter)BPF_JUMP(
 		    BPF_JMP | BPF_JEQ | BPF_K, calls[i], 0, 1);
-		code[at++] =
-		    (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, yes);
+		code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, yes);
 	}
 	code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, no);
 	program.len = at;

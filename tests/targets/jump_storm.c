@@ -110,8 +110,7 @@ int main(void)
 	truth_write(line,
 	    snprintf(line, sizeof(line),
 		"expect range %d %d %d %d jump_storm.c pid=%d\n", kept,
-		kept + jumps, 100 * kept, 100 * (kept + jumps),
-		(int)getpid()));
+		kept + jumps, 100 * kept, 100 * (kept + jumps), (int)getpid()));
 	printf("%d jumps, %d in a call\n", jumps, lost);
 	return 0;
 }

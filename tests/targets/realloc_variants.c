@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What realloc can do, also fail; each leaves the live set exact (D12, L1, L2). */
+/* What realloc can do, also fail; each leaves the live set exact (D12, L1, L2).
+ */
 #include "truth.h"
 #include <stdint.h>
 #include <sys/resource.h>

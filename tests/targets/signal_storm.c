@@ -58,7 +58,7 @@ static void on_timer(int number, siginfo_t *info, void *context)
 	errno = before;
 	handled++;
 	elsewhere += pc < (unsigned long)main - (64 << 10) ||
-	    pc > (unsigned long)main + (64 << 10);
+		     pc > (unsigned long)main + (64 << 10);
 }
 
 __attribute__((noinline)) static void *descend(int level, size_t bytes)
@@ -105,12 +105,11 @@ int main(void)
 		if (!l->all_blocks)
 			continue;
 		if (l->keep_blocks != kept)
-			truth_expect("leak", l->keep_blocks, l->keep_bytes,
-			    __FILE__, i);
-		truth_expect("total", l->keep_blocks, l->keep_bytes,
-		    __FILE__, 0);
+			truth_expect(
+			    "leak", l->keep_blocks, l->keep_bytes, __FILE__, i);
+		truth_expect(
+		    "total", l->keep_blocks, l->keep_bytes, __FILE__, 0);
 	}
-	printf("%ld handled, %ld outside of the program\n", handled,
-	    elsewhere);
+	printf("%ld handled, %ld outside of the program\n", handled, elsewhere);
 	return 0;
 }

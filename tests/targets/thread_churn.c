@@ -20,7 +20,7 @@
 
 struct slot {
 	uint64_t address; /* 0: empty; taken and put by atomic exchange */
-	uint64_t bytes;   /* written by who holds the block */
+	uint64_t bytes;	  /* written by who holds the block */
 };
 
 struct thread_truth {
@@ -56,7 +56,7 @@ static void end(struct thread_truth *t)
 {
 	t->blocks += (t->new_bytes >= 0) - (t->old_bytes >= 0);
 	t->bytes += (t->new_bytes >= 0 ? t->new_bytes : 0) -
-	    (t->old_bytes >= 0 ? t->old_bytes : 0);
+		    (t->old_bytes >= 0 ? t->old_bytes : 0);
 	__atomic_store_n(&t->in_flight, 0, __ATOMIC_RELEASE);
 }
 
@@ -208,12 +208,12 @@ static int state(void)
 	}
 	if (lo < 100)
 		truth_die("nothing was measured");
-	truth_write(line,
-	    snprintf(line, sizeof(line),
-		"expect range %ld %ld %ld %ld thread_churn.c pid=%d\n", lo, hi,
-		lo_bytes, hi_bytes, (int)shared->pid));
-	printf("%ld blocks, %ld bytes, %ld in flight\n", lo, lo_bytes,
-	    in_flight);
+	truth_write(
+	    line, snprintf(line, sizeof(line),
+		      "expect range %ld %ld %ld %ld thread_churn.c pid=%d\n",
+		      lo, hi, lo_bytes, hi_bytes, (int)shared->pid));
+	printf(
+	    "%ld blocks, %ld bytes, %ld in flight\n", lo, lo_bytes, in_flight);
 	return 0;
 }
 

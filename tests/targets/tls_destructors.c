@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Destructors of thread-specific data that allocate and free, 4 rounds (D10). */
+/* Destructors of thread-specific data that allocate and free, 4 rounds (D10).
+ */
 #include "truth.h"
 #include <pthread.h>
 

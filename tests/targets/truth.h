@@ -106,7 +106,8 @@ static inline void truth_write(const char *line, int length)
 	if (flags < 0 || !(flags & O_APPEND)) {
 		if (!path)
 			truth_die("nowhere to write the truth to");
-		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+		fd =
+		    open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 		if (fd < 0)
 			truth_die("cannot open SEEP_TRUTH");
 	}
@@ -123,8 +124,7 @@ static inline void truth_expect(
 	char place[300];
 
 	if (line)
-		snprintf(
-		    place, sizeof(place), "%s:%u", truth_base(file), line);
+		snprintf(place, sizeof(place), "%s:%u", truth_base(file), line);
 	else
 		snprintf(place, sizeof(place), "%s", truth_base(file));
 	truth_write(text,

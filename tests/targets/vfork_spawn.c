@@ -29,8 +29,7 @@ static void spawn_one(void)
 
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(
-	    &actions, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, 1, 2);
 	posix_spawn_file_actions_addclose(&actions, 0);
 	posix_spawnattr_init(&attr);

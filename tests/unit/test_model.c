@@ -363,8 +363,8 @@ int main(void)
 	    growth_that_never_stops_is_told_from_growth_that_did, 0,
 	    NR(trends));
 	tcase_add_test(tc, a_site_that_goes_up_and_down_is_not_called_growing);
-	tcase_add_test(tc,
-	    what_a_site_held_before_is_no_growth_of_a_short_window);
+	tcase_add_test(
+	    tc, what_a_site_held_before_is_no_growth_of_a_short_window);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
