@@ -6,6 +6,8 @@
 
 #include "analyzer/out/format.h"
 
+#define MAX_PATH_SHOWN 48
+
 static void human(uint64_t bytes, const char *sign, char *buf, size_t size)
 {
 	static const char *const units[] = {
@@ -163,6 +165,24 @@ const char *seep_base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/* The path of a build machine says nothing and fills the line: of a long one
+ * the last folder and the file are left. */
+static void print_path(FILE *f, const char *path)
+{
+	const char *s = path + strlen(path);
+	int slashes = 0;
+
+	if (s - path > MAX_PATH_SHOWN) {
+		while (s > path && slashes < 2)
+			slashes += *--s == '/';
+		if (s > path) {
+			fputs("...", f);
+			path = s;
+		}
+	}
+	seep_print_safe(f, path);
+}
+
 void seep_print_frame(FILE *f, const struct seep_frame *frame)
 {
 	if (frame->truncated) {
@@ -179,7 +199,7 @@ void seep_print_frame(FILE *f, const struct seep_frame *frame)
 	seep_print_safe(f, frame->function);
 	if (frame->file) {
 		fputc(' ', f);
-		seep_print_safe(f, frame->file);
+		print_path(f, frame->file);
 		if (frame->line)
 			fprintf(f, ":%" PRIu32, frame->line);
 	} else if (frame->module) {

@@ -207,6 +207,29 @@ START_TEST(the_blame_frame_comes_first_and_main_last)
 }
 END_TEST
 
+START_TEST(a_long_path_keeps_its_end)
+{
+	struct seep_frame frame = {.function = (char *)"f",
+	    .line = 9,
+	    .file = (char *)"/build/reproducible-path/python3.11-3.11.2/"
+			    "Objects/dictobject.c"};
+	struct fixture f;
+
+	fixture_init(&f);
+	seep_print_frame(f.f, &frame);
+	frame.file = (char *)"/home/me/src/project/a.c";
+	seep_print_frame(f.f, &frame);
+	frame.file = (char *)"very_long_names_of_files_have_to_be_shown_as_"
+			     "they_are.c";
+	seep_print_frame(f.f, &frame);
+	done(&f, NULL);
+	ck_assert_str_eq(f.text,
+	    "f .../Objects/dictobject.c:9f /home/me/src/project/a.c:9f very_"
+	    "long_names_of_files_have_to_be_shown_as_they_are.c:9");
+	fixture_deinit(&f);
+}
+END_TEST
+
 START_TEST(what_is_cut_is_summed)
 {
 	struct seep_text_options opt = {.top = 1, .depth = 1};
@@ -468,6 +491,7 @@ int main(void)
 	tcase_add_test(tc, drops_come_before_the_results);
 	tcase_add_test(tc, bytes_have_all_their_digits);
 	tcase_add_test(tc, the_blame_frame_comes_first_and_main_last);
+	tcase_add_test(tc, a_long_path_keeps_its_end);
 	tcase_add_test(tc, what_is_cut_is_summed);
 	tcase_add_test(tc, small_processes_have_a_line_each);
 	tcase_add_test(tc, a_terminal_gets_nothing_to_obey);
