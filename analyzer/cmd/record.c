@@ -37,8 +37,9 @@
 #define NAMES_TIMEOUT_S 75
 
 struct module_fd {
-	int64_t module;
+	int64_t module; /* 0: its transaction was rolled back */
 	int fd;
+	char *path;
 };
 
 struct process_pid {
@@ -52,8 +53,8 @@ struct seep_record {
 	char *path; /* absolute; NULL: not known yet */
 	char *wanted;
 	int hold; /* the recording, while SQLite does not have it open */
-	struct module_fd fds[MAX_MODULE_FDS];
-	size_t nr_fds;
+	struct module_fd fds[MAX_MODULE_FDS + 1];
+	size_t nr_fds, nr_committed_fds;
 	struct process_pid last; /* of put_process: for the sites that follow */
 	struct seep_names_site *sites; /* hash by site; site 0: free */
 	size_t sites_log, nr_sites;
@@ -192,12 +193,22 @@ static struct seep_error *sink_begin(void *ctx)
 
 static struct seep_error *sink_commit(void *ctx)
 {
-	return seep_store_commit(of(ctx)->st);
+	struct seep_record *rec = of(ctx);
+	struct seep_error *err = seep_store_commit(rec->st);
+
+	if (!err)
+		rec->nr_committed_fds = rec->nr_fds;
+	return err;
 }
 
 static void sink_rollback(void *ctx)
 {
-	seep_store_rollback(of(ctx)->st);
+	struct seep_record *rec = of(ctx);
+
+	seep_store_rollback(rec->st);
+	/* The ids are free again, for other modules. */
+	for (size_t i = rec->nr_committed_fds; i < rec->nr_fds; i++)
+		rec->fds[i].module = 0;
 }
 
 static struct seep_error *sink_set(
@@ -248,6 +259,33 @@ static int module_fd(void *ctx, int64_t module)
 	return -1;
 }
 
+/* Keeps the file of a module: it may be deleted before names are resolved. */
+static void keep_fd(
+    struct seep_record *rec, int64_t module, const char *path, int fd)
+{
+	struct module_fd *to = &rec->fds[rec->nr_fds];
+
+	/* One that a rollback has left without its module. */
+	for (size_t i = 0; fd < 0 && i < rec->nr_fds; i++) {
+		if (!rec->fds[i].module && !strcmp(rec->fds[i].path, path)) {
+			rec->fds[i].module = module;
+			return;
+		}
+	}
+	if (fd < 0)
+		return;
+	to->path = rec->nr_fds < MAX_MODULE_FDS && module_fd(rec, module) < 0
+		       ? strdup(path)
+		       : NULL;
+	if (!to->path) {
+		close(fd);
+		return;
+	}
+	to->module = module;
+	to->fd = fd;
+	rec->nr_fds++;
+}
+
 static struct seep_error *sink_put_module(
     void *ctx, const char *path, const char *build_id, int fd, int64_t *id)
 {
@@ -255,12 +293,10 @@ static struct seep_error *sink_put_module(
 	struct seep_error *err =
 	    seep_store_put_module(rec->st, path, build_id, id);
 
-	if (fd < 0)
-		return err;
-	if (err || rec->nr_fds == MAX_MODULE_FDS || module_fd(rec, *id) >= 0)
+	if (!err)
+		keep_fd(rec, *id, path, fd);
+	else if (fd >= 0)
 		close(fd);
-	else
-		rec->fds[rec->nr_fds++] = (struct module_fd){*id, fd};
 	return err;
 }
 
@@ -470,8 +506,10 @@ void seep_record_destroy(struct seep_record *rec)
 	if (!rec)
 		return;
 	seep_store_destroy(rec->st);
-	for (size_t i = 0; i < rec->nr_fds; i++)
+	for (size_t i = 0; i < rec->nr_fds; i++) {
 		close(rec->fds[i].fd);
+		free(rec->fds[i].path);
+	}
 	if (rec->hold >= 0)
 		close(rec->hold);
 	free(rec->sites);
