@@ -107,6 +107,21 @@ static struct seep_error *find_snapshot(const struct growth *g,
 	    g->snapshots[g->nr_snapshots - 1].id, value);
 }
 
+/*
+ * The last snapshot; but a program that frees all it has before it ends hides
+ * there what grew until then: so the one before it, if most was freed since.
+ */
+static size_t last_of_its_life(const struct growth *g)
+{
+	size_t end = g->nr_snapshots - 1;
+
+	if (end >= 2 && g->snapshots[end].kind == SEEP_SNAPSHOT_END &&
+	    g->snapshots[end].totals.live_bytes <
+		g->snapshots[end - 1].totals.live_bytes / 2)
+		return end - 1;
+	return end;
+}
+
 static struct seep_error *pick_window(
     struct growth *g, const struct seep_process *p, struct seep_growth *ret)
 {
@@ -122,7 +137,8 @@ static struct seep_error *pick_window(
 		    "process %u has %zu snapshot%s and growth takes two: "
 		    "'seep run --every 1s' takes more",
 		    p->pid, g->nr_snapshots, g->nr_snapshots == 1 ? "" : "s");
-	g->to = g->nr_snapshots - 1;
+	g->to = last_of_its_life(g);
+	ret->before_end = !w->has_to && g->to + 1 < g->nr_snapshots;
 	if (w->has_to)
 		err = find_snapshot(
 		    g, "option --to", w->to, w->to_is_time, &g->to);
@@ -246,7 +262,7 @@ static void keep_the_worst(struct growth *g, struct seep_growth *ret)
 		return;
 	for (size_t i = 0; i < ret->nr_sites; i++) {
 		if (ret->sites[i].trend.trend == SEEP_TREND_GROWING &&
-		    ret->nr_snapshots >= 4)
+		    ret->nr_snapshots >= 3)
 			growing = true;
 	}
 	for (size_t i = 0; i < ret->nr_sites; i++) {

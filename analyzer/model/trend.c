@@ -51,8 +51,10 @@ void seep_series_add(struct seep_series *s, uint32_t index, uint64_t value)
 	if (index <= s->at || index > s->nr)
 		return;
 	held(s, s->at + 1, index - 1);
-	if (value > s->last)
+	if (value > s->last) {
 		s->grew_in++;
+		s->grew_at = index;
+	}
 	s->variation += value > s->last ? value - s->last : s->last - value;
 	s->last = value;
 	if (value > s->most)
@@ -73,9 +75,14 @@ enum seep_trend seep_series_trend(const struct seep_series *s)
 
 	if (s->last <= s->first)
 		return SEEP_TREND_NONE;
-	if (s->nr < MIN_SNAPSHOTS)
+	if (s->nr < MIN_SNAPSHOTS) {
+		if (s->variation / 2 > growth)
+			return SEEP_TREND_CHURNING;
+		if (s->nr == 3 && s->grew_at == 1)
+			return SEEP_TREND_STOPPED;
 		return s->nr > 1 && s->grew_in == s->nr ? SEEP_TREND_GROWING
 							: SEEP_TREND_GREW;
+	}
 	if (s->variation / MAX_VARIATION > growth)
 		return SEEP_TREND_CHURNING;
 	for (int i = 0; i < 3; i++) {

@@ -5,7 +5,8 @@
  * The window is the snapshots after the first one; it is cut into quarters.
  * A site never stops when the least it held rises from each quarter to the
  * next: a leak of one block an hour does, a cache that is full does not, and
- * neither does a site whose level goes up and down. Fewer than four snapshots
+ * neither does a site whose level goes up and down. Three snapshots say less:
+ * growth in the first alone has stopped, growth in each goes on. One or two
  * cannot tell.
  *
  * Threads:  plain data.
@@ -38,6 +39,7 @@ struct seep_series {
 	uint64_t least[4];    /* in each quarter */
 	uint64_t most;	      /* in the window */
 	uint32_t grew_in;     /* snapshots with more than the one before */
+	uint32_t grew_at;     /* the last of them */
 	uint32_t at;	      /* index of the last change that was added */
 	uint32_t nr;	      /* snapshots in the window after index 0 */
 };

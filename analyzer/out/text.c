@@ -512,9 +512,10 @@ static void print_window(FILE *f, const struct seep_growth *g)
 	fprintf(f, "  from snapshot %" PRId64 " (at %s%s)", g->from.id,
 	    seep_format_ms(g->from.at_ms, a),
 	    g->warm_up ? ", after the warm-up" : "");
-	fprintf(f, " to %" PRId64 " (at %s), %" PRIu32 " snapshot%s\n",
-	    g->to.id, seep_format_ms(g->to.at_ms, a), g->nr_snapshots,
-	    plural(g->nr_snapshots));
+	fprintf(f, " to %" PRId64 " (at %s%s), %" PRIu32 " snapshot%s\n",
+	    g->to.id, seep_format_ms(g->to.at_ms, a),
+	    g->before_end ? ", before most was freed at the end" : "",
+	    g->nr_snapshots, plural(g->nr_snapshots));
 	fprintf(f, "  alive      %s in %s, ",
 	    seep_format_bytes(to->live_bytes, a),
 	    seep_format_blocks(to->live_blocks, b));
