@@ -219,6 +219,26 @@ START_TEST(stacks_that_read_the_same_are_one)
 }
 END_TEST
 
+START_TEST(a_limited_stack_is_cut_visibly)
+{
+	static const char *const f[] = {
+	    "prog!a", "prog!b", "prog!c", "prog!d", "prog!main"};
+	struct seep_stack stack = {0};
+	struct seep_stacks s;
+	uint32_t number;
+
+	ck_assert(seep_stacks_init(&s));
+	number = add_stack(&s, f, 5, 1);
+	ck_assert(seep_stacks_limit(&s, 2));
+	ck_assert(seep_stack_load(&stack, &s, number));
+	ck_assert_uint_eq(stack.nr, 3);
+	ck_assert_str_eq(stack.frames[1]->function, "b");
+	ck_assert(stack.frames[2]->truncated);
+	seep_stack_deinit(&stack);
+	seep_stacks_deinit(&s);
+}
+END_TEST
+
 /* ---- trends ------------------------------------------------------------- */
 
 enum shape {
@@ -360,6 +380,7 @@ int main(void)
 	    the_blame_is_on_the_first_frame_that_is_no_wrapper, 0, NR(stacks));
 	tcase_add_test(tc, a_fingerprint_knows_functions_and_not_lines);
 	tcase_add_test(tc, stacks_that_read_the_same_are_one);
+	tcase_add_test(tc, a_limited_stack_is_cut_visibly);
 	tcase_add_loop_test(tc,
 	    growth_that_never_stops_is_told_from_growth_that_did, 0,
 	    NR(trends));
