@@ -202,35 +202,25 @@ REALLOC_LIKE(tc_realloc)
 
 ALLOC_LIKE(mallocx, (size_t bytes, int flags), (bytes, flags), bytes, NULL)
 
-SEEP_EXPORT int tc_posix_memalign(void **ret, size_t align, size_t bytes);
-SEEP_EXPORT int tc_posix_memalign(void **ret, size_t align, size_t bytes)
-{
-	static struct seep_later l = {"tc_posix_memalign", NULL, 0};
-	void *fn;
-	int err;
+#define POSIX_MEMALIGN_LIKE(name)                                              \
+	SEEP_EXPORT int name(void **ret, size_t align, size_t bytes);          \
+	SEEP_EXPORT int name(void **ret, size_t align, size_t bytes)           \
+	{                                                                      \
+		static struct seep_later l = {#name, NULL, 0};                 \
+		void *fn;                                                      \
+		int err;                                                       \
+                                                                               \
+		seep_later_get(&l, &fn);                                       \
+		err = fn ? ((int (*)(void **, size_t, size_t))fn)(             \
+			       ret, align, bytes)                              \
+			 : seep_real.posix_memalign(ret, align, bytes);        \
+		if (!err && *ret)                                              \
+			seep_record_alloc(*ret, bytes, SEEP_FRAME);            \
+		return err;                                                    \
+	}
 
-	seep_later_get(&l, &fn);
-	err = fn ? ((int (*)(void **, size_t, size_t))fn)(ret, align, bytes)
-		 : seep_real.posix_memalign(ret, align, bytes);
-	if (!err && *ret)
-		seep_record_alloc(*ret, bytes, SEEP_FRAME);
-	return err;
-}
-
-SEEP_EXPORT int __posix_memalign(void **ret, size_t align, size_t bytes);
-SEEP_EXPORT int __posix_memalign(void **ret, size_t align, size_t bytes)
-{
-	static struct seep_later l = {"__posix_memalign", NULL, 0};
-	void *fn;
-	int err;
-
-	seep_later_get(&l, &fn);
-	err = fn ? ((int (*)(void **, size_t, size_t))fn)(ret, align, bytes)
-		 : seep_real.posix_memalign(ret, align, bytes);
-	if (!err && *ret)
-		seep_record_alloc(*ret, bytes, SEEP_FRAME);
-	return err;
-}
+POSIX_MEMALIGN_LIKE(tc_posix_memalign)
+POSIX_MEMALIGN_LIKE(__posix_memalign)
 
 SEEP_EXPORT void *rallocx(void *p, size_t bytes, int flags);
 SEEP_EXPORT void *rallocx(void *p, size_t bytes, int flags)

@@ -21,6 +21,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "preload/collector.h"
 #include "preload/frames.h"
 #include "preload/hooks.h"
 #include "preload/session.h"
@@ -123,7 +124,7 @@ SEEP_EXPORT int daemon(int nochdir, int noclose)
 /* The entry of our library in a list like LD_PRELOAD's; its length in *len. */
 static const char *find_ours(const char *list, size_t *len)
 {
-	const char *ours = seep_session_env.preload;
+	const char *ours = seep_session_preload;
 	size_t n = strlen(ours);
 
 	while (*list) {
@@ -157,20 +158,20 @@ static bool must_change(struct new_env *e)
 		else if (!strncmp(v, SOCKET, SOCKET_LEN))
 			e->socket = v + SOCKET_LEN;
 	}
-	if (!seep_session_env.preload)
+	if (!seep_session_preload)
 		return false;
 	if (!e->suits)
 		return e->preload && find_ours(e->preload, &len);
 	return !e->preload || !find_ours(e->preload, &len) ||
-	       (seep_session_env.socket &&
-		   (!e->socket || strcmp(e->socket,
-				      seep_session_env.socket + SOCKET_LEN)));
+	       (seep_collector_env &&
+		   (!e->socket ||
+		       strcmp(e->socket, seep_collector_env + SOCKET_LEN)));
 }
 
 static size_t bytes_needed(const struct new_env *e)
 {
 	return (e->nr + 3) * sizeof(char *) + PRELOAD_LEN +
-	       strlen(seep_session_env.preload) + 2 +
+	       strlen(seep_session_preload) + 2 +
 	       (e->preload ? strlen(e->preload) : 0);
 }
 
@@ -185,7 +186,7 @@ static char *put_preload(const struct new_env *e, char *at)
 	at += PRELOAD_LEN;
 	ours = find_ours(user, &len);
 	if (e->suits && !ours) {
-		at = stpcpy(at, seep_session_env.preload);
+		at = stpcpy(at, seep_session_preload);
 		if (*user)
 			*at++ = ':';
 		strcpy(at, user);
@@ -211,8 +212,8 @@ static char **build(const struct new_env *e, void *room)
 			*to++ = e->given[i];
 	if (preload)
 		*to++ = preload;
-	if (e->suits && seep_session_env.socket)
-		*to++ = (char *)(uintptr_t)seep_session_env.socket;
+	if (e->suits && seep_collector_env)
+		*to++ = (char *)(uintptr_t)seep_collector_env;
 	*to = NULL;
 	return env;
 }

@@ -58,11 +58,7 @@ static inline void seep_session_drop(enum seep_drop cause)
 	    &seep_session.head->drops[cause], 1, memory_order_relaxed);
 }
 
-/* What a new program's environment must have, as "NAME=value" texts. */
-struct seep_session_env {
-	const char *preload; /* path of libseep.so; NULL: not known */
-	const char *socket;  /* "SEEP_SOCKET=..."; NULL: none */
-};
-extern struct seep_session_env seep_session_env;
+/* The path of libseep.so, for programs that this one starts; NULL: unknown. */
+extern const char *seep_session_preload;
 
 #endif
