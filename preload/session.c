@@ -134,6 +134,8 @@ static bool start(bool forked)
 {
 	struct seep_session *s = &seep_session;
 	struct texts texts = {seep_sys_grab(TEXTS_ROOM), 0, 0};
+	uint32_t parent = (uint32_t)seep_sys(SYS_getppid);
+	uint64_t parent_start = 0;
 	struct seep_header *h;
 	long fd;
 
@@ -141,6 +143,8 @@ static bool start(bool forked)
 		if (!s->pool.base)
 			return false; /* the parent could not start either */
 		inherit_texts(&texts, &s->pool);
+		parent = s->pid; /* getppid() is another's once it has ended */
+		parent_start = s->pool.head->start_ns;
 		/* The parent's segment: never again from here. */
 		s->head = NULL;
 		seep_segment_unmap(&s->pool);
@@ -168,7 +172,8 @@ static bool start(bool forked)
 	h->header_bytes = sizeof(*h);
 	h->segment_bytes = s->pool.nr_pages * SEEP_PAGE;
 	h->pid = s->pid = (uint32_t)seep_sys(SYS_getpid);
-	h->ppid = (uint32_t)seep_sys(SYS_getppid);
+	h->ppid = parent;
+	h->parent_start_lo = (uint32_t)parent_start;
 	h->uid = (uint32_t)seep_sys(SYS_geteuid);
 	h->start_ns = seep_sys_now_ns();
 	s->map.pool = &s->pool;
