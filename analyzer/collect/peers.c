@@ -198,6 +198,23 @@ static bool read_conn(struct seep_collector *c, struct seep_conn *conn)
 	return true;
 }
 
+/*
+ * An image that said hello and then executed another: its connection may have
+ * been accepted before its message came, and the next image's be the one that
+ * is read now. Their order is that of the images, so the earlier one comes
+ * first.
+ */
+static void read_earlier(struct seep_collector *c, const struct seep_conn *conn)
+{
+	struct seep_conn *next;
+
+	for (struct seep_conn *other = conn->next; other; other = next) {
+		next = other->next; /* the list is the newest first */
+		if (other->pid == conn->pid && read_conn(c, other))
+			seep_collector_drop_conn(c, other);
+	}
+}
+
 /* Every connection there is; true when there was one. */
 bool seep_collector_accept_all(struct seep_collector *c)
 {
@@ -242,6 +259,7 @@ bool seep_collector_accept_all(struct seep_collector *c)
 		conn->next = c->conns;
 		c->conns = conn;
 		c->nr_conns++;
+		read_earlier(c, conn);
 		if (read_conn(c, conn))
 			seep_collector_drop_conn(c, conn);
 		else
