@@ -348,16 +348,34 @@ struct seep_error *seep_store_each_count(struct seep_store *st,
 	return err;
 }
 
+/* The last counts of each site, while the changes go by. */
+struct keeper {
+	struct seep_state *state; /* site -> position in rows */
+	struct seep_site_row *rows;
+	size_t room;
+};
+
 static struct seep_error *keep_count(
     void *ctx, int64_t snapshot, const struct seep_site_row *row)
 {
-	struct seep_state *state = ctx;
-	int64_t at = seep_state_get(state, row->site);
+	struct keeper *k = ctx;
+	int64_t at = seep_state_get(k->state, (uint32_t)row->site);
 
 	(void)snapshot;
+	if (at >= 0 && (size_t)at >= k->room) {
+		size_t room = k->room ? k->room * 2 : 64;
+		void *p = realloc(k->rows, room * sizeof(*k->rows));
+
+		if (!p)
+			at = -1;
+		else {
+			k->rows = p;
+			k->room = room;
+		}
+	}
 	if (at < 0)
 		return seep_error_new(SEEP_ERROR_OTHER, "out of memory");
-	state->rows[at].counts = row->counts;
+	k->rows[at] = *row;
 	return NULL;
 }
 
@@ -372,22 +390,22 @@ struct seep_error *seep_store_site_rows(struct seep_store *st,
     int64_t process_id, int64_t snapshot, struct seep_site_row **ret,
     size_t *nr)
 {
-	struct seep_state *state = seep_state_create(process_id);
+	struct keeper k = {.state = seep_state_create(process_id)};
 	struct seep_error *err;
 
-	if (!state)
+	if (!k.state)
 		return seep_store_no_memory(st);
-	err =
-	    seep_store_each_count(st, process_id, snapshot, keep_count, state);
+	err = seep_store_each_count(st, process_id, snapshot, keep_count, &k);
 	if (!err) {
-		if (state->nr)
-			qsort(state->rows, state->nr, sizeof(*state->rows),
-			    compare_rows);
-		*nr = state->nr;
-		*ret = state->rows;
-		state->rows = NULL;
+		if (k.state->nr)
+			qsort(
+			    k.rows, k.state->nr, sizeof(*k.rows), compare_rows);
+		*nr = k.state->nr;
+		*ret = k.rows;
+	} else {
+		free(k.rows);
 	}
-	seep_state_destroy(state);
+	seep_state_destroy(k.state);
 	return err;
 }
 

@@ -29,14 +29,15 @@ static struct seep_error *load_state(
 	seep_cursor_bind(&c, 1, state->process_id);
 	seep_cursor_bind(&c, 2, state->last_snapshot);
 	while (seep_cursor_next(&c)) {
-		int64_t site =
-		    (int64_t)seep_cursor_uint(&c, 1, SEEP_STORE_MAX_NODES);
-		int64_t at = seep_state_get(state, site);
+		struct seep_counts counts;
+		int64_t at = seep_state_get(state,
+		    (uint32_t)seep_cursor_uint(&c, 1, SEEP_STORE_MAX_NODES));
 
+		seep_cursor_counts(&c, 2, &counts);
 		if (at < 0)
 			seep_cursor_no_memory(&c);
 		else
-			seep_cursor_counts(&c, 2, &state->rows[at].counts);
+			state->sums[at] = seep_counts_sum(&counts);
 	}
 	return seep_cursor_end(&c);
 }
@@ -132,71 +133,133 @@ static void add_counts(struct seep_counts *to, const struct seep_counts *c)
 	to->free_bytes += c->free_bytes;
 }
 
-/*
- * The new counts of every site the process ever had, in the order of
- * state->rows: 0 for those that are not among `rows`, a sum for those that are
- * there more than once.
- */
-static struct seep_error *gather(struct seep_store *st,
-    struct seep_state *state, const struct seep_site_row *rows, size_t nr,
-    struct seep_counts **ret)
+static int compare_sites(const void *pa, const void *pb)
 {
-	struct seep_counts *now;
+	const struct seep_site_row *a = pa, *b = pb;
 
+	return a->site < b->site ? -1 : a->site > b->site;
+}
+
+/* One row for each site: a sorted copy of rows that name some twice. */
+static struct seep_error *merge_rows(struct seep_store *st,
+    const struct seep_site_row *rows, size_t *nr, struct seep_site_row **ret)
+{
+	struct seep_site_row *copy = malloc(*nr * sizeof(*copy));
+	size_t out = 0;
+
+	if (!copy)
+		return seep_store_no_memory(st);
+	memcpy(copy, rows, *nr * sizeof(*copy));
+	qsort(copy, *nr, sizeof(*copy), compare_sites);
+	for (size_t i = 0; i < *nr; i++) {
+		if (out && copy[out - 1].site == copy[i].site)
+			add_counts(&copy[out - 1].counts, &copy[i].counts);
+		else
+			copy[out++] = copy[i];
+	}
+	*nr = out;
+	*ret = copy;
+	return NULL;
+}
+
+/*
+ * Which of the rows, position + 1, is that of each site the process ever had,
+ * in the order of state->sites; 0 for those that are not among them. *twice is
+ * set, and nothing else, when some site has two rows.
+ */
+static struct seep_error *find_rows(struct seep_store *st,
+    struct seep_state *state, const struct seep_site_row *rows, size_t nr,
+    uint32_t **ret, bool *twice)
+{
+	_cleanup_(seep_freep) uint32_t *which = NULL;
+
+	*twice = false;
 	for (size_t i = 0; i < nr; i++) {
-		if (seep_state_get(state, rows[i].site) < 0)
+		if (rows[i].site < 1 || rows[i].site > SEEP_STORE_MAX_NODES)
+			return seep_error_new(SEEP_ERROR_OTHER,
+			    "recording '%s': a site that cannot be", st->path);
+		if (seep_state_get(state, (uint32_t)rows[i].site) < 0)
 			return seep_store_no_memory(st);
 	}
-	now = calloc(state->nr ? state->nr : 1, sizeof(*now));
-	if (!now)
+	which = calloc((size_t)state->nr + 1, sizeof(*which));
+	if (!which)
 		return seep_store_no_memory(st);
-	for (size_t i = 0; i < nr; i++)
-		add_counts(
-		    &now[seep_state_get(state, rows[i].site)], &rows[i].counts);
-	*ret = now;
+	for (size_t i = 0; i < nr; i++) {
+		uint32_t *w =
+		    &which[seep_state_get(state, (uint32_t)rows[i].site)];
+
+		if (*w) {
+			*twice = true;
+			return NULL;
+		}
+		*w = (uint32_t)i + 1;
+	}
+	*ret = no_cleanup_ptr(which);
 	return NULL;
 }
 
 static struct seep_error *put_changes(struct seep_store *st,
-    struct seep_state *state, const struct seep_counts *now, int64_t snapshot)
+    struct seep_state *state, const struct seep_site_row *rows,
+    const uint32_t *which, int64_t snapshot)
 {
 	struct seep_error *err = NULL;
 
 	for (uint32_t i = 0; !err && i < state->nr; i++) {
-		struct seep_site_row *row = &state->rows[i];
+		struct seep_site_row now = {.site = state->sites[i]};
+		uint64_t sum;
 
-		if (!memcmp(&row->counts, &now[i], sizeof(now[i])))
+		if (which[i])
+			now.counts = rows[which[i] - 1].counts;
+		sum = seep_counts_sum(&now.counts);
+		if (sum == state->sums[i])
 			continue;
-		row->counts = now[i];
-		err = put_count(st, snapshot, row);
+		state->sums[i] = sum;
+		err = put_count(st, snapshot, &now);
 	}
 	return err;
+}
+
+static struct seep_error *put_snapshot(struct seep_store *st,
+    struct seep_snapshot *s, const struct seep_site_row *rows, size_t nr)
+{
+	_cleanup_(seep_freep) struct seep_site_row *merged = NULL;
+	_cleanup_(seep_freep) uint32_t *which = NULL;
+	struct seep_state *state = NULL;
+	struct seep_error *err;
+	bool twice = false;
+
+	err = get_state(st, s->process_id, &state);
+	if (!err)
+		err = find_rows(st, state, rows, nr, &which, &twice);
+	if (!err && twice) {
+		err = merge_rows(st, rows, &nr, &merged);
+		rows = merged;
+		if (!err)
+			err = find_rows(st, state, rows, nr, &which, &twice);
+	}
+	if (!err)
+		err = put_snapshot_row(st, state, s);
+	if (!err)
+		err = put_changes(st, state, rows, which, s->id);
+	if (err)
+		return err;
+	state->last_snapshot = s->id;
+	state->last_kind = s->kind;
+	if (s->kind == SEEP_SNAPSHOT_END)
+		drop_state(st, state);
+	return NULL;
 }
 
 struct seep_error *seep_store_put_snapshot(struct seep_store *st,
     struct seep_snapshot *s, const struct seep_site_row *rows, size_t nr_rows)
 {
-	_cleanup_(seep_freep) struct seep_counts *now = NULL;
-	struct seep_state *state = NULL;
 	struct seep_error *err;
 	bool own;
 
 	err = seep_store_scope_begin(st, &own);
 	if (err)
 		return err;
-	err = get_state(st, s->process_id, &state);
-	if (!err)
-		err = gather(st, state, rows, nr_rows, &now);
-	if (!err)
-		err = put_snapshot_row(st, state, s);
-	if (!err)
-		err = put_changes(st, state, now, s->id);
-	if (!err) {
-		state->last_snapshot = s->id;
-		state->last_kind = s->kind;
-		if (s->kind == SEEP_SNAPSHOT_END)
-			drop_state(st, state);
-	}
+	err = put_snapshot(st, s, rows, nr_rows);
 	return seep_store_scope_end(st, own, err);
 }
 
