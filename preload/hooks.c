@@ -7,6 +7,7 @@
  * another of ours, both record, and record.c takes the inner record back.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "preload/hooks.h"
 
@@ -200,7 +201,27 @@ ALLOC_LIKE(tc_valloc, (size_t bytes), (bytes), bytes, seep_real.valloc(bytes))
 ALLOC_LIKE(tc_pvalloc, (size_t bytes), (bytes), bytes, seep_real.pvalloc(bytes))
 REALLOC_LIKE(tc_realloc)
 
-ALLOC_LIKE(mallocx, (size_t bytes, int flags), (bytes, flags), bytes, NULL)
+/*
+ * jemalloc's own interface. Programs look for it by weak references, which find
+ * ours: where there is no jemalloc it must work all the same, on what there is.
+ */
+#define MALLOCX_ALIGN(flags) ((size_t)1 << ((flags)&63))
+#define MALLOCX_ZERO	     0x40
+
+static void *plain_mallocx(size_t bytes, int flags)
+{
+	bool zero = flags & MALLOCX_ZERO;
+	void *p;
+
+	if (MALLOCX_ALIGN(flags) <= 16)
+		return zero ? seep_real.calloc(1, bytes)
+			    : seep_real.malloc(bytes);
+	p = seep_real.memalign(MALLOCX_ALIGN(flags), bytes);
+	return p && zero ? memset(p, 0, bytes) : p;
+}
+
+ALLOC_LIKE(mallocx, (size_t bytes, int flags), (bytes, flags), bytes,
+    plain_mallocx(bytes, flags))
 
 #define POSIX_MEMALIGN_LIKE(name)                                              \
 	SEEP_EXPORT int name(void **ret, size_t align, size_t bytes);          \
@@ -231,7 +252,7 @@ SEEP_EXPORT void *rallocx(void *p, size_t bytes, int flags)
 
 	seep_later_get(&l, &fn);
 	if (!fn)
-		return NULL;
+		return do_realloc(seep_real.realloc, p, bytes, SEEP_FRAME);
 	seep_record_realloc_begin(&r, p, SEEP_FRAME);
 	q = ((void *(*)(void *, size_t, int))fn)(p, bytes, flags);
 	if (q)
@@ -251,9 +272,11 @@ SEEP_EXPORT size_t xallocx(void *p, size_t bytes, size_t extra, int flags)
 	void *fn;
 
 	seep_later_get(&l, &fn);
-	if (!fn)
-		return 0;
 	seep_record_realloc_begin(&r, p, SEEP_FRAME);
+	if (!fn) { /* the block cannot change: it is as large as it was */
+		seep_record_realloc_undo(&r, SEEP_FRAME);
+		return r.old.place ? r.old.size_bytes : 0;
+	}
 	size = ((size_t(*)(void *, size_t, size_t, int))fn)(
 	    p, bytes, extra, flags);
 	if (size >= bytes)
