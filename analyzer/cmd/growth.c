@@ -82,16 +82,18 @@ static struct seep_error *print_begin(struct seep_query *q,
 	return err;
 }
 
-static struct seep_error *print_growth(struct seep_query *q,
+static struct seep_error *print_growth(struct seep_query **q,
     const struct seep_query_window *w, const struct seep_view *v)
 {
 	_cleanup_(seep_growth_deinit) struct seep_growth growth = {0};
 	struct seep_text_options to;
 	struct seep_error *err;
 
-	err = seep_query_growth(q, w, &growth);
+	err = seep_query_growth(*q, w, &growth);
 	if (err)
 		return err;
+	/* Who prints to a pager must not keep the recording open. */
+	seep_query_destroy(no_cleanup_ptr(*q));
 	if (v->format == SEEP_VIEW_JSON)
 		return seep_json_growth(&growth, seep_view_json_top(v), stdout);
 	seep_view_text(v, &to);
@@ -122,7 +124,7 @@ static struct seep_error *print(const struct seep_target *t,
 			w->to = (uint64_t)t->to;
 		w->has_from = w->has_to = true;
 	}
-	return print_growth(q, w, v);
+	return print_growth(&q, w, v);
 }
 
 int seep_cmd_growth(int argc, char **argv)

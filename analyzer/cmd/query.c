@@ -33,6 +33,8 @@ struct seep_error *seep_query_open(const char *path, struct seep_stacks *stacks,
 		return seep_query_no_memory();
 	err = seep_store_open(path, &q->st);
 	if (!err)
+		err = seep_store_freeze(q->st);
+	if (!err)
 		err = seep_tree_load(&q->tree, q->st, stacks);
 	if (err)
 		return err;

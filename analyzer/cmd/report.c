@@ -47,6 +47,8 @@ static struct seep_error *print(
 		err = seep_query_report(q, &report);
 	if (err)
 		return err;
+	/* Who prints to a pager must not keep the recording open. */
+	seep_query_destroy(no_cleanup_ptr(q));
 	switch (v->format) {
 	case SEEP_VIEW_JSON:
 		return seep_json_report(&report, seep_view_json_top(v), f);

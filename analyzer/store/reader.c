@@ -85,6 +85,12 @@ struct seep_error *seep_store_open(const char *path, struct seep_store **ret)
 	return err;
 }
 
+struct seep_error *seep_store_freeze(struct seep_store *st)
+{
+	/* a transaction that only reads begins with its first read */
+	return seep_store_exec(st, "BEGIN; SELECT count(*) FROM setting");
+}
+
 /* ---- arrays that grow --------------------------------------------------- */
 
 /* Room for one more element of `size` bytes; *p, *room are updated. */

@@ -125,6 +125,10 @@ struct seep_error *seep_store_get_baseline(struct seep_store *st,
 struct seep_error *seep_store_open(
     const char *path, struct seep_store **ret) SEEP_MUST_CHECK;
 
+/* All that is read from now on is of one moment, until the store is closed,
+ * however the recording goes on: do not keep it so for long. */
+struct seep_error *seep_store_freeze(struct seep_store *st) SEEP_MUST_CHECK;
+
 /* All processes, in the order they began. Caller deinits each and frees. */
 struct seep_error *seep_store_processes(struct seep_store *st,
     struct seep_process **ret, size_t *nr) SEEP_MUST_CHECK;

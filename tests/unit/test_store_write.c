@@ -509,6 +509,15 @@ START_TEST(a_reader_sees_what_is_committed_while_it_is_written)
 	OK(seep_store_commit(st));
 	OK(seep_store_processes(reader, &list, &nr));
 	ck_assert_uint_eq(nr, 2);
+	/* or of one moment, when asked for that */
+	OK(seep_store_freeze(reader));
+	q.id = 0;
+	OK(seep_store_put_process(st, &q));
+	for (size_t i = 0; i < nr; i++)
+		seep_process_deinit(&list[i]);
+	free(list);
+	OK(seep_store_processes(reader, &list, &nr));
+	ck_assert_uint_eq(nr, 2);
 	for (size_t i = 0; i < nr; i++)
 		seep_process_deinit(&list[i]);
 	free(list);
