@@ -38,7 +38,7 @@ void seep_view_text(const struct seep_view *v, struct seep_text_options *ret)
 		   : v->top == UINT64_MAX ? SEEP_TEXT_TOP
 					  : v->top,
 	    .depth = v->depth,
-	    .all_processes = v->all || v->process,
+	    .all_processes = v->all,
 	    .idle_sites = v->sort == SEEP_SORT_ALLOCS,
 	};
 }

@@ -61,9 +61,9 @@ struct seep_growth {
 	struct seep_stacks *stacks;
 	struct seep_process process;
 	struct seep_snapshot from, to;
-	uint32_t nr_snapshots;		/* after `from`, up to `to` */
-	bool warm_up;			/* `from` is the end of the warm-up */
-	bool before_end; /* `to` is not the end, where most was freed */
+	uint32_t nr_snapshots; /* after `from`, up to `to` */
+	bool warm_up;	       /* `from` is the end of the warm-up */
+	bool before_end;       /* `to` is not the end, where most was freed */
 	struct seep_growth_site *sites; /* most growth first */
 	size_t nr_sites;
 	struct seep_growth_rest stopped, churning;
