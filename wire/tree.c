@@ -136,32 +136,61 @@ static void copy_entry(struct seep_tree_index *to, uint64_t meta, uint64_t key)
 	atomic_fetch_add_explicit(&to->used, 1, memory_order_relaxed);
 }
 
-/* One thread at a time copies; all others go on with what there is. A table
- * that cannot grow, for want of memory or because its copier was jumped out of,
- * fills up, and as many nodes again later it is full. */
+/* A copy of the table, twice the size, takes its place, unless another one has.
+ */
+static void replace(struct seep_tree *t, struct seep_tree_index *ix)
+{
+	struct seep_tree_index *bigger = make_index(t, ix->log + 1);
+
+	if (!bigger)
+		return;
+	for (uint64_t i = 0; i < 1ull << ix->log; i++) {
+		/* acquire: the key is there once the meta is. */
+		uint64_t meta = atomic_load_explicit(
+		    &ix->entries[i].meta, memory_order_acquire);
+
+		if (meta && meta != BUSY)
+			copy_entry(bigger, meta,
+			    atomic_load_explicit(
+				&ix->entries[i].key, memory_order_relaxed));
+	}
+	/* release: pairs with the acquire in seep_tree_child(). */
+	atomic_compare_exchange_strong_explicit(
+	    &t->index, &ix, bigger, memory_order_release, memory_order_relaxed);
+}
+
+/* As a rule one thread copies and all others go on with what there is. */
 static void grow(struct seep_tree *t, struct seep_tree_index *ix)
 {
-	struct seep_tree_index *bigger;
 	uint32_t free_ = 0;
 
 	if (atomic_load_explicit(&t->index, memory_order_relaxed) != ix ||
 	    !atomic_compare_exchange_strong(&t->growing, &free_, 1))
 		return;
-	if (atomic_load(&t->index) == ix &&
-	    (bigger = make_index(t, ix->log + 1))) {
-		for (uint64_t i = 0; i < 1ull << ix->log; i++) {
-			uint64_t meta = atomic_load_explicit(
-			    &ix->entries[i].meta, memory_order_acquire);
-
-			if (meta && meta != BUSY)
-				copy_entry(bigger, meta,
-				    atomic_load_explicit(&ix->entries[i].key,
-					memory_order_relaxed));
-		}
-		/* release: pairs with the acquire in seep_tree_child(). */
-		atomic_store_explicit(&t->index, bigger, memory_order_release);
-	}
+	if (atomic_load(&t->index) == ix)
+		replace(t, ix);
 	atomic_store_explicit(&t->growing, 0, memory_order_release);
+}
+
+/*
+ * No place for a node: whoever copies may have been held up, or have been
+ * jumped out of for good. After some more such nodes another thread copies,
+ * too; a table too much costs memory, a lost stack costs the truth. False:
+ * there have been so many that it must be for want of memory.
+ */
+static bool crowded(struct seep_tree *t, struct seep_tree_index *ix)
+{
+	uint32_t size = 1u << ix->log;
+	uint32_t extra =
+	    atomic_fetch_add_explicit(&ix->extra, 1, memory_order_relaxed);
+
+	if (!extra)
+		grow(t, ix);
+	else if (extra % (size / 4) == 0 &&
+		 atomic_load_explicit(&t->index, memory_order_relaxed) == ix)
+		replace(t, ix);
+	return extra < size ||
+	       atomic_load_explicit(&t->index, memory_order_relaxed) != ix;
 }
 
 uint32_t seep_tree_child(
@@ -206,13 +235,8 @@ uint32_t seep_tree_child(
 		    atomic_load_explicit(&e->key, memory_order_relaxed) == key)
 			return (uint32_t)meta;
 	}
-	/*
-	 * A crowded stretch: make room, and give this frame an id of its own
-	 * while that goes on. Not for ever: it may not be possible.
-	 */
-	grow(t, ix);
-	if (atomic_fetch_add_explicit(&ix->extra, 1, memory_order_relaxed) >>
-	    ix->log)
+	/* A crowded stretch: this frame gets an id of its own. */
+	if (!crowded(t, ix))
 		return SEEP_NODE_FULL;
 	return id ? id : add_node(t, parent, kind_module, offset);
 }
