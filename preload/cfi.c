@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cfi.c - one step of unwinding as a constant: the rule of a pc (x86-64)
+ * cfi.c - one step of unwinding as a constant: the rule of a pc
  *
  * _dl_find_object() (glibc 2.35) names the module of a pc without a lock; its
  * .eh_frame_hdr has a sorted table of all functions. What the CFA program of
  * the function says at the pc is followed for three registers only: the CFA,
- * rbp and the return address.
+ * the frame pointer and the return address.
  */
 #include <dlfcn.h>
 #include <link.h>
@@ -14,16 +14,12 @@
 
 #include "preload/cfi.h"
 #include "preload/objects.h"
+#include "preload/row.h"
 #include "preload/sys.h"
 
 _Atomic uint64_t *seep_cfi_table;
 _Atomic uint32_t seep_cfi_closing;
 static _Atomic uint32_t flushes;
-
-/* DWARF register numbers of x86-64 */
-#define REG_RBP 6
-#define REG_RSP 7
-#define REG_RA	16
 
 /* ---- reading the tables ------------------------------------------------ */
 
@@ -171,24 +167,13 @@ static const uint8_t *find_fde(const uint8_t *hdr, uint64_t pc)
 
 /* ---- the CFA program --------------------------------------------------- */
 
-enum where { SAME, AT_CFA, AT_RBP, UNDEFINED, OTHER };
-
-struct row {
-	/* The CFA: register + offset, or an expression. */
-	int cfa_reg; /* REG_RSP, REG_RBP, another, or -1: expression */
-	int64_t cfa_off;
-	bool cfa_deref; /* of an expression: CFA = *(reg + off) */
-	enum where bp, ra;
-	int64_t bp_off, ra_off;
-};
-
 struct program {
 	uint64_t code_align;
 	int64_t data_align;
 	uint8_t fde_enc;
 	bool signal;
 	unsigned ra_reg;
-	struct row first; /* as the CIE's program leaves it */
+	struct seep_row first; /* as the CIE's program leaves it */
 };
 
 /*
@@ -216,7 +201,7 @@ static bool evaluate(struct cursor c, uint64_t pc, struct value *result)
 
 			v.reg = op - 0x70;
 			v.off = off;
-			if (v.reg == REG_RA) {
+			if (v.reg == SEEP_REG_PC) {
 				v.reg = -1;
 				v.off = (int64_t)pc + off;
 			}
@@ -288,10 +273,10 @@ static struct cursor block(struct cursor *c)
 	return b;
 }
 
-static void set_register(struct row *r, const struct program *g, uint64_t reg,
-    enum where where, int64_t off)
+static void set_register(struct seep_row *r, const struct program *g,
+    uint64_t reg, enum seep_saved where, int64_t off)
 {
-	if (reg == REG_RBP) {
+	if (reg == SEEP_REG_BP) {
 		r->bp = where;
 		r->bp_off = off;
 	} else if (reg == g->ra_reg) {
@@ -301,9 +286,9 @@ static void set_register(struct row *r, const struct program *g, uint64_t reg,
 }
 
 static void restore_register(
-    struct row *r, const struct program *g, uint64_t reg)
+    struct seep_row *r, const struct program *g, uint64_t reg)
 {
-	if (reg == REG_RBP) {
+	if (reg == SEEP_REG_BP) {
 		r->bp = g->first.bp;
 		r->bp_off = g->first.bp_off;
 	} else if (reg == g->ra_reg) {
@@ -314,9 +299,9 @@ static void restore_register(
 
 /* Runs a CFA program up to the row that holds at pc (loc: where it starts). */
 static bool run(struct cursor c, const struct program *g, uint64_t loc,
-    uint64_t pc, struct row *r)
+    uint64_t pc, struct seep_row *r)
 {
-	struct row saved[8];
+	struct seep_row saved[8];
 	unsigned depth = 0;
 
 	while (c.p < c.end && !c.bad) {
@@ -331,7 +316,7 @@ static bool run(struct cursor c, const struct program *g, uint64_t loc,
 				return true;
 			continue;
 		case 0x80: /* offset */
-			set_register(r, g, low, AT_CFA,
+			set_register(r, g, low, SEEP_SAVED_CFA,
 			    (int64_t)uleb(&c) * g->data_align);
 			continue;
 		case 0xc0: /* restore */
@@ -355,22 +340,22 @@ static bool run(struct cursor c, const struct program *g, uint64_t loc,
 			break;
 		case 0x05: /* offset_extended */
 			reg = uleb(&c);
-			set_register(r, g, reg, AT_CFA,
+			set_register(r, g, reg, SEEP_SAVED_CFA,
 			    (int64_t)uleb(&c) * g->data_align);
 			break;
 		case 0x06: /* restore_extended */
 			restore_register(r, g, uleb(&c));
 			break;
 		case 0x07: /* undefined */
-			set_register(r, g, uleb(&c), UNDEFINED, 0);
+			set_register(r, g, uleb(&c), SEEP_SAVED_UNDEFINED, 0);
 			break;
 		case 0x08: /* same_value */
-			set_register(r, g, uleb(&c), SAME, 0);
+			set_register(r, g, uleb(&c), SEEP_SAVED_NOT, 0);
 			break;
 		case 0x09: /* register */
 			reg = uleb(&c);
 			uleb(&c);
-			set_register(r, g, reg, OTHER, 0);
+			set_register(r, g, reg, SEEP_SAVED_OTHER, 0);
 			break;
 		case 0x0a: /* remember_state */
 			if (depth == 8)
@@ -405,16 +390,16 @@ static bool run(struct cursor c, const struct program *g, uint64_t loc,
 			break;
 		case 0x10: /* expression: the address where it was saved */
 			reg = uleb(&c);
-			if (evaluate(block(&c), pc, &v) && v.reg == REG_RBP &&
-			    !v.deref)
-				set_register(r, g, reg, AT_RBP, v.off);
+			if (evaluate(block(&c), pc, &v) &&
+			    v.reg == SEEP_REG_BP && !v.deref)
+				set_register(r, g, reg, SEEP_SAVED_BP, v.off);
 			else
-				set_register(r, g, reg, OTHER, 0);
+				set_register(r, g, reg, SEEP_SAVED_OTHER, 0);
 			break;
 		case 0x11: /* offset_extended_sf */
 			reg = uleb(&c);
-			set_register(
-			    r, g, reg, AT_CFA, sleb(&c) * g->data_align);
+			set_register(r, g, reg, SEEP_SAVED_CFA,
+			    sleb(&c) * g->data_align);
 			break;
 		case 0x12: /* def_cfa_sf */
 			r->cfa_reg = (int)uleb(&c);
@@ -428,19 +413,19 @@ static bool run(struct cursor c, const struct program *g, uint64_t loc,
 		case 0x15: /* val_offset_sf */
 			reg = uleb(&c);
 			uleb(&c);
-			set_register(r, g, reg, OTHER, 0);
+			set_register(r, g, reg, SEEP_SAVED_OTHER, 0);
 			break;
 		case 0x16: /* val_expression */
 			reg = uleb(&c);
 			block(&c);
-			set_register(r, g, reg, OTHER, 0);
+			set_register(r, g, reg, SEEP_SAVED_OTHER, 0);
 			break;
 		case 0x2e: /* GNU_args_size */
 			uleb(&c);
 			break;
 		case 0x2f: /* GNU_negative_offset_extended */
 			reg = uleb(&c);
-			set_register(r, g, reg, AT_CFA,
+			set_register(r, g, reg, SEEP_SAVED_CFA,
 			    -((int64_t)uleb(&c) * g->data_align));
 			break;
 		default:
@@ -500,42 +485,11 @@ static bool read_cie(const uint8_t *cie, struct program *g, struct cursor *c)
 	return !c->bad;
 }
 
-static seep_rule pack(
-    enum seep_rule_kind kind, int64_t cfa, bool has_bp, int64_t bp)
-{
-	if (cfa & 7 || bp & 7 || cfa / 8 >= 1 << 16 || cfa / 8 < -(1 << 16) ||
-	    bp / 8 >= 1 << 10 || bp / 8 < -(1 << 10))
-		return SEEP_RULE_COMPLEX;
-	return (uint32_t)kind | (has_bp ? 8u : 0) |
-	       ((uint32_t)(bp / 8) & 0x7ff) << 4 | (uint32_t)(cfa / 8) << 15;
-}
-
-static seep_rule rule_of_row(const struct row *r, bool signal)
-{
-	if (signal)
-		return SEEP_RULE_SIGFRAME;
-	if (r->ra == UNDEFINED)
-		return SEEP_RULE_END;
-	if (r->ra != AT_CFA || r->ra_off != -8)
-		return SEEP_RULE_COMPLEX;
-	if (r->cfa_deref) {
-		if (r->cfa_reg != REG_RBP || (r->bp != AT_RBP && r->bp != SAME))
-			return SEEP_RULE_COMPLEX;
-		return pack(SEEP_RULE_DEREF, r->cfa_off, r->bp == AT_RBP,
-		    r->bp == AT_RBP ? r->bp_off : 0);
-	}
-	if ((r->cfa_reg != REG_RSP && r->cfa_reg != REG_RBP) ||
-	    (r->bp != AT_CFA && r->bp != SAME && r->bp != UNDEFINED))
-		return SEEP_RULE_COMPLEX;
-	return pack(r->cfa_reg == REG_RSP ? SEEP_RULE_RSP : SEEP_RULE_RBP,
-	    r->cfa_off, r->bp == AT_CFA, r->bp == AT_CFA ? r->bp_off : 0);
-}
-
 static seep_rule compute(const uint8_t *hdr, uint64_t pc)
 {
 	const uint8_t *fde = find_fde(hdr, pc), *cie;
 	struct program g = {0};
-	struct row r = {.cfa_reg = -1};
+	struct seep_row r = {.cfa_reg = -1};
 	struct cursor c, cie_program;
 	uint64_t begin, size;
 	uint32_t len;
@@ -563,7 +517,7 @@ static seep_rule compute(const uint8_t *hdr, uint64_t pc)
 	g.first = r;
 	if (!run(c, &g, begin, pc, &r))
 		return SEEP_RULE_COMPLEX;
-	return rule_of_row(&r, g.signal);
+	return seep_rule_of_row(&r, g.signal);
 }
 
 /* ---- the table --------------------------------------------------------- */
@@ -596,7 +550,8 @@ seep_rule seep_cfi_rule_slow(uint64_t pc)
 	struct seep_object o;
 	seep_rule rule;
 
-	if (pc >> 47 || !seep_object_find(pc, &o))
+	if (seep_rule_key(pc) >> SEEP_RULE_KEY_BITS ||
+	    !seep_object_find(pc, &o))
 		return SEEP_RULE_NONE; /* not kept: a module may come to lie
 					  here */
 	rule = o.eh_frame_hdr ? compute(o.eh_frame_hdr, pc) : SEEP_RULE_NONE;
@@ -606,11 +561,11 @@ seep_rule seep_cfi_rule_slow(uint64_t pc)
 	/* Not while code is being unloaded, nor if some was meanwhile. */
 	if (atomic_load(&seep_cfi_closing) || atomic_load(&flushes) != before)
 		return rule;
-	set = seep_cfi_table + ((pc ^ pc >> 15) & (SEEP_CFI_SETS - 1)) * 2;
+	set = seep_cfi_set(pc);
 	w = atomic_load_explicit(&set[0], memory_order_relaxed);
 	if (w)
 		atomic_store_explicit(&set[1], w, memory_order_relaxed);
 	atomic_store_explicit(
-	    &set[0], (pc >> 15) << 32 | rule, memory_order_relaxed);
+	    &set[0], seep_cfi_tag(pc) << 32 | rule, memory_order_relaxed);
 	return rule;
 }

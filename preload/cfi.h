@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cfi.h - one step of unwinding as a constant: the rule of a pc (x86-64)
+ * cfi.h - one step of unwinding as a constant: the rule of a pc
  *
- * For nearly every pc the unwind step is CFA = rsp or rbp plus a constant, the
- * return address right below the CFA, the caller's rbp in a fixed place or
- * unchanged. Such a rule fits 32 bits. It is computed once per pc from the
- * .eh_frame of the module that holds it (DWARF 5 section 6.4 and the LSB's
- * .eh_frame_hdr) and then found in a table that all threads share.
+ * For nearly every pc the unwind step is CFA = stack or frame pointer plus a
+ * constant, the return address in a fixed place, the caller's frame pointer in
+ * another or unchanged. Such a rule fits 32 bits. It is computed once per pc
+ * from the .eh_frame of the module that holds it (DWARF 5 section 6.4 and the
+ * LSB's .eh_frame_hdr) and then found in a table that all threads share.
  *
  * Threads:  any number at once; a table entry is one atomic word.
  * Signals:  async-signal-safe; nests.
@@ -23,39 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum seep_rule_kind {
-	SEEP_RULE_RSP = 1,  /* CFA = rsp + cfa */
-	SEEP_RULE_RBP,	    /* CFA = rbp + cfa */
-	SEEP_RULE_DEREF,    /* CFA = *(rbp + cfa); caller's rbp = *(rbp + bp) */
-	SEEP_RULE_SIGFRAME, /* registers lie in the ucontext at rsp */
-	SEEP_RULE_END,	    /* outermost frame */
-	SEEP_RULE_NONE,
-	SEEP_RULE_COMPLEX,
-};
-
-/* From bit 0: kind 3, "rbp was saved" 1, bp 11 (signed words from the CFA),
- * cfa 17 (signed words). Never 0. */
-typedef uint32_t seep_rule;
-
-static inline enum seep_rule_kind seep_rule_kind(seep_rule r)
-{
-	return (enum seep_rule_kind)(r & 7);
-}
-
-static inline bool seep_rule_has_bp(seep_rule r)
-{
-	return r >> 3 & 1;
-}
-
-static inline int64_t seep_rule_bp(seep_rule r)
-{
-	return (int64_t)((int32_t)(r << 17) >> 21) * 8;
-}
-
-static inline int64_t seep_rule_cfa(seep_rule r)
-{
-	return (int64_t)((int32_t)r >> 15) * 8;
-}
+#include "preload/cpu.h"
 
 /* Maps the table; false without memory. */
 bool seep_cfi_init(void);
@@ -71,17 +39,32 @@ void seep_cfi_flush(void);
 extern _Atomic uint32_t seep_cfi_closing;
 
 /*
- * The table: 2-way sets of 64-bit words {pc >> 15 : 32, rule : 32}. With the
- * set number that is all of a 47-bit pc, so a hit is exact.
+ * The table: 2-way sets of 64-bit words {key >> 15 : 32, rule : 32}. With the
+ * number of the set that is all of a key of 47 bits, so a hit is exact.
  */
-#define SEEP_CFI_SETS 32768u
+#define SEEP_CFI_SETS_LOG 15
+#define SEEP_CFI_SETS	  (1u << SEEP_CFI_SETS_LOG)
 extern _Atomic uint64_t *seep_cfi_table;
+
+_Static_assert(SEEP_RULE_KEY_BITS - SEEP_CFI_SETS_LOG <= 32, "tag");
+
+static inline uint64_t seep_cfi_tag(uint64_t pc)
+{
+	return seep_rule_key(pc) >> SEEP_CFI_SETS_LOG;
+}
+
+static inline _Atomic uint64_t *seep_cfi_set(uint64_t pc)
+{
+	uint64_t key = seep_rule_key(pc);
+
+	return seep_cfi_table +
+	       ((key ^ key >> SEEP_CFI_SETS_LOG) & (SEEP_CFI_SETS - 1)) * 2;
+}
 
 static inline seep_rule seep_cfi_rule(uint64_t pc)
 {
-	_Atomic uint64_t *set =
-	    seep_cfi_table + ((pc ^ pc >> 15) & (SEEP_CFI_SETS - 1)) * 2;
-	uint64_t tag = pc >> 15, w;
+	_Atomic uint64_t *set = seep_cfi_set(pc);
+	uint64_t tag = seep_cfi_tag(pc), w;
 
 	w = atomic_load_explicit(&set[0], memory_order_relaxed);
 	if (__builtin_expect(w >> 32 == tag && w, 1))

@@ -4,9 +4,9 @@
  *
  * Two allocations of a thread share most of their outer frames. The thread
  * keeps its last stack. A new walk steps outwards by rules until it meets a
- * frame in the same state (pc, sp, rbp) as one it knows; from there each known
+ * frame in the same state (pc, sp, bp) as one it knows; from there each known
  * step is only checked: a step reads the return address and perhaps the saved
- * rbp from fixed slots, so as long as these hold what they held, the next state
+ * bp from fixed slots, so as long as these hold what they held, the next state
  * is the known one. By induction this is exact. The slots are read in the order
  * in which a walk would read them, so nothing else is touched.
  *
@@ -15,8 +15,8 @@
  */
 #include <string.h>
 
-#include "preload/cfi.h"
 #include "preload/frames.h"
+#include "preload/step.h"
 #include "preload/sys.h"
 
 #define FIRST_ROOM  64u
@@ -25,7 +25,6 @@
 #define MAX_EDGES   (1u << 15)
 #define NESTED_ROOM 256u
 #define STACK_MAX   (1ull << 30) /* farther than this is another stack */
-#define FRAME_MAX   (1ull << 24) /* where no end of the stack is known */
 
 struct seep_capture seep_capture;
 _Atomic uint32_t seep_code_epoch;
@@ -135,82 +134,10 @@ static inline uint64_t stack_end(uint64_t sp)
 	return least < STACK_MAX ? sp + least : 0;
 }
 
-enum step { STEP_ON, STEP_END, STEP_CUT };
-
-/*
- * From *s outwards to *next (pc, sp, bp, flags). What checking the step again
- * takes is noted in s->flags and s->bp_slot.
- */
-static inline enum step step(
-    struct seep_frame_state *s, struct seep_frame_state *next, uint64_t end)
-{
-	seep_rule r = seep_cfi_rule(s->pc - !(s->flags & SEEP_FRAME_EXACT));
-	uint64_t cfa, limit = end ? end : s->sp + FRAME_MAX;
-
-	s->bp_slot = 0;
-	next->flags = 0;
-	switch (seep_rule_kind(r)) {
-	case SEEP_RULE_RSP:
-		cfa = s->sp + (uint64_t)seep_rule_cfa(r);
-		break;
-	case SEEP_RULE_RBP:
-		s->flags |= SEEP_FRAME_USES_BP;
-		cfa = s->bp + (uint64_t)seep_rule_cfa(r);
-		break;
-	case SEEP_RULE_DEREF:
-		s->flags |= SEEP_FRAME_UNCHECKED | SEEP_FRAME_USES_BP;
-		if (s->bp & 7 || s->bp < s->sp || s->bp + 64 > limit)
-			return STEP_CUT;
-		cfa = s->bp + (uint64_t)seep_rule_cfa(r);
-		if (cfa < s->sp || cfa >= limit)
-			return STEP_CUT;
-		cfa = seep_stack_load(cfa);
-		if (cfa & 7 || cfa <= s->sp || cfa > limit)
-			return STEP_CUT;
-		next->bp =
-		    seep_rule_has_bp(r)
-			? seep_stack_load(s->bp + (uint64_t)seep_rule_bp(r))
-			: s->bp;
-		next->pc = seep_stack_load(cfa - 8);
-		next->sp = cfa;
-		return next->pc ? STEP_ON : STEP_END;
-	case SEEP_RULE_SIGFRAME:
-		/* struct ucontext of the kernel: gregs[] begins at 40; rbp is
-		 * the 11th, rsp the 16th, rip the 17th. */
-		s->flags |= SEEP_FRAME_UNCHECKED;
-		if (end && s->sp + 176 > end)
-			return STEP_CUT;
-		next->bp = seep_stack_load(s->sp + 120);
-		next->pc = seep_stack_load(s->sp + 168);
-		next->sp = seep_stack_load(s->sp + 160);
-		next->flags = SEEP_FRAME_EXACT;
-		return next->pc ? STEP_ON : STEP_END;
-	case SEEP_RULE_END:
-		return STEP_END;
-	default:
-		return STEP_CUT;
-	}
-	/* Wrong unwind information must not lead us off the stack. */
-	if (cfa & 7 || cfa <= s->sp || cfa > limit)
-		return STEP_CUT;
-	next->pc = seep_stack_load(cfa - 8);
-	next->sp = cfa;
-	next->bp = s->bp;
-	if (seep_rule_has_bp(r)) {
-		int64_t off = seep_rule_bp(r);
-
-		if (cfa + (uint64_t)off < s->sp - 8)
-			return STEP_CUT;
-		next->bp = seep_stack_load(cfa + (uint64_t)off);
-		s->bp_slot = (int16_t)(off / 8);
-	}
-	return next->pc ? STEP_ON : STEP_END;
-}
-
 /*
  * Does every step from known[i] outwards still lead where it led? Returns 0 if
  * all do, else the index of the frame that is left another way. Saved values of
- * rbp that no frame further out needs may differ: they have no check.
+ * bp that no frame further out needs may differ: they have no check.
  */
 static uint32_t check_outwards(const struct seep_frames *f, uint32_t i)
 {
@@ -252,8 +179,7 @@ static void put_checks(struct seep_frames *f, uint32_t i)
 			    k[-1].sp + (uint64_t)((int64_t)k->bp_slot * 8);
 			c++->value = k[-1].bp;
 		}
-		c->addr = k[-1].sp - 8;
-		c++->value = k[-1].pc;
+		*c++ = seep_step_check(k, &k[-1]);
 	}
 	k->checks = (uint32_t)(c - f->checks);
 }
@@ -364,14 +290,14 @@ uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame)
 		seep_frames_reset(f);
 		f->code_epoch = epoch;
 	}
-	s.pc = (uint64_t)(uintptr_t)frame[1];
-	s.sp = (uint64_t)(uintptr_t)(frame + 2);
-	s.bp = (uint64_t)(uintptr_t)frame[0];
+	s.pc = seep_caller_pc(frame);
+	s.sp = seep_caller_sp(frame);
+	s.bp = seep_caller_bp(frame);
 	s.flags = 0;
 	end = stack_end(s.sp);
 	for (j = f->nr_known;;) {
 		struct seep_frame_state next;
-		enum step st;
+		enum seep_step st;
 
 		while (j > 0 && f->known[j - 1].sp < s.sp)
 			j--;
@@ -391,10 +317,10 @@ uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame)
 			break;
 		}
 		s.flags &= SEEP_FRAME_EXACT;
-		st = step(&s, &next, end);
+		st = seep_step(&s, &next, end);
 		f->fresh[n++] = s;
-		if (st != STEP_ON) {
-			cut = st == STEP_CUT;
+		if (st != SEEP_STEP_ON) {
+			cut = st == SEEP_STEP_CUT;
 			j = 0;
 			break;
 		}
@@ -436,25 +362,25 @@ uint32_t seep_frames_capture_nested(void **frame)
 	uint64_t pcs[NESTED_ROOM];
 	uint64_t end;
 	uint32_t n = 0, node;
-	enum step st = STEP_ON;
+	enum seep_step st = SEEP_STEP_ON;
 
-	s.pc = (uint64_t)(uintptr_t)frame[1];
-	s.sp = (uint64_t)(uintptr_t)(frame + 2);
-	s.bp = (uint64_t)(uintptr_t)frame[0];
+	s.pc = seep_caller_pc(frame);
+	s.sp = seep_caller_sp(frame);
+	s.bp = seep_caller_bp(frame);
 	s.flags = 0;
 	end = stack_end(s.sp);
-	while (st == STEP_ON && n < NESTED_ROOM) {
+	while (st == SEEP_STEP_ON && n < NESTED_ROOM) {
 		pcs[n++] = s.pc | (uint64_t)(s.flags & SEEP_FRAME_EXACT) << 63;
-		st = step(&s, &next, end);
+		st = seep_step(&s, &next, end);
 		s = next;
 		if (s.flags & SEEP_FRAME_EXACT)
 			end = stack_end(s.sp);
 	}
-	if (st == STEP_ON)
+	if (st == SEEP_STEP_ON)
 		atomic_fetch_add_explicit(
 		    &seep_capture.pool->head->drops[SEEP_DROP_TRUNCATED], 1,
 		    memory_order_relaxed);
-	node = st == STEP_END ? 0 : truncated_root();
+	node = st == SEEP_STEP_END ? 0 : truncated_root();
 	while (n-- > 0)
 		node = node_below(
 		    NULL, node, pcs[n] & ~(1ull << 63), pcs[n] >> 63);

@@ -16,16 +16,17 @@
 #ifndef SEEP_PRELOAD_FRAMES_H
 #define SEEP_PRELOAD_FRAMES_H
 
+#include "preload/cpu.h"
 #include "preload/objects.h"
 #include "wire/tree.h"
 
 /* The state of unwinding at one frame, and where its step outwards led. */
 struct seep_frame_state {
-	uint64_t pc; /* as found in memory */
-	uint64_t sp, bp;
+	uint64_t pc;	 /* without a signature, where the CPU has such */
+	uint64_t sp, bp; /* bp: the CPU's frame pointer */
 	uint32_t node;
 	uint16_t flags;
-	int16_t bp_slot; /* words from the CFA where rbp was saved; 0: not */
+	int16_t bp_slot; /* words from the CFA where bp was saved; 0: not */
 	uint32_t checks; /* checks of this frame's step and all further out */
 	uint32_t pad;
 };
@@ -34,7 +35,7 @@ struct seep_frame_state {
 enum {
 	SEEP_FRAME_EXACT = 1, /* the pc was interrupted, no return address */
 	SEEP_FRAME_UNCHECKED = 2, /* its step reads more than two slots */
-	SEEP_FRAME_USES_BP = 4,	  /* its step computes the CFA from rbp */
+	SEEP_FRAME_USES_BP = 4,	  /* its step computes the CFA from bp */
 	SEEP_FRAME_NEEDS_BP = 8,  /* that step or one further out does */
 };
 
@@ -101,7 +102,7 @@ static inline uint32_t seep_frames_check(
 
 /*
  * The node of the stack whose innermost frame is the caller of the function
- * with this frame address (__builtin_frame_address(0), a real frame pointer).
+ * that this SEEP_FRAME is of.
  */
 static inline uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 {
@@ -109,10 +110,10 @@ static inline uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 	if (f->nr_known) {
 		const struct seep_frame_state *k = &f->known[f->nr_known - 1];
 
-		if (k->sp == (uint64_t)(uintptr_t)(frame + 2) &&
-		    k->pc == (uint64_t)(uintptr_t)frame[1] &&
+		if (k->sp == seep_caller_sp(frame) &&
+		    k->pc == seep_caller_pc(frame) &&
 		    (!(k->flags & SEEP_FRAME_NEEDS_BP) ||
-			k->bp == (uint64_t)(uintptr_t)frame[0]) &&
+			k->bp == seep_caller_bp(frame)) &&
 		    f->code_epoch == atomic_load_explicit(&seep_code_epoch,
 					 memory_order_relaxed) &&
 		    !seep_frames_check(f->checks, k->checks))

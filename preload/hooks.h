@@ -15,14 +15,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "preload/cpu.h"
 #include "preload/real.h"
 #include "preload/record.h"
 
 /* The only symbols that leave the library; listed in libseep.map, too. */
 #define SEEP_EXPORT __attribute__((visibility("default")))
-
-/* Our caller's frame is found through this one, so it must be a real frame. */
-#define SEEP_FRAME ((void **)__builtin_frame_address(0))
 
 /* An entry point that most programs never use: looked up at its first call. */
 struct seep_later {

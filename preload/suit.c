@@ -11,12 +11,6 @@
 #define NAME_MAX_ 512
 #define SCRIPTS	  4 /* interpreters of interpreters, as the kernel counts */
 
-#if defined(__x86_64__)
-#define MACHINE EM_X86_64
-#else
-#define MACHINE EM_AARCH64
-#endif
-
 static long read_at(long fd, void *buf, size_t len, uint64_t off)
 {
 	return seep_sys(SYS_pread64, fd, buf, len, off);
@@ -96,7 +90,8 @@ static bool elf_suits(long fd, const ElfW(Ehdr) * eh)
 	char interp[NAME_MAX_], *base;
 	struct image im;
 
-	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != MACHINE ||
+	if (eh->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    eh->e_machine != SEEP_ELF_MACHINE ||
 	    eh->e_phentsize != sizeof(ElfW(Phdr)))
 		return false;
 	read_segments(fd, eh, &im);

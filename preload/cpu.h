@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpu.h - what differs from one processor to the next
+ *
+ * Each CPU has a folder: cpu.h has its system calls, how a hook tells who
+ * called it, and the form of an unwind rule; row.h packs unwind information
+ * into that form; step.h takes the step. All of cfi.c and frames.c besides is
+ * the same everywhere.
+ *
+ * Threads:  none.
+ * Signals:  async-signal-safe.
+ * Memory:   none.
+ * Trust:    none.
+ * Units:    see there.
+ * Errors:   none.
+ */
+#ifndef SEEP_PRELOAD_CPU_H
+#define SEEP_PRELOAD_CPU_H
+
+#if defined(__x86_64__)
+#include "preload/x86_64/cpu.h"
+#else
+#error "libseep.so knows nothing of this CPU: see preload/cpu.h"
+#endif
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * row.h - x86-64: what unwind information says at one pc, packed into a rule
+ *
+ * Threads:  none.
+ * Signals:  async-signal-safe.
+ * Memory:   none.
+ * Trust:    any row.
+ * Units:    bytes.
+ * Errors:   SEEP_RULE_COMPLEX: the form cannot hold it.
+ */
+#ifndef SEEP_PRELOAD_X86_64_ROW_H
+#define SEEP_PRELOAD_X86_64_ROW_H
+
+static inline seep_rule seep_rule_pack(
+    enum seep_rule_kind kind, int64_t cfa, bool has_bp, int64_t bp)
+{
+	if (cfa & 7 || bp & 7 || cfa / 8 >= 1 << 16 || cfa / 8 < -(1 << 16) ||
+	    bp / 8 >= 1 << 10 || bp / 8 < -(1 << 10))
+		return SEEP_RULE_COMPLEX;
+	return (uint32_t)kind | (has_bp ? 8u : 0) |
+	       ((uint32_t)(bp / 8) & 0x7ff) << 4 | (uint32_t)(cfa / 8) << 15;
+}
+
+static inline seep_rule seep_rule_of_row(const struct seep_row *r, bool signal)
+{
+	if (signal)
+		return SEEP_RULE_SIGFRAME;
+	if (r->ra == SEEP_SAVED_UNDEFINED)
+		return SEEP_RULE_END;
+	if (r->ra != SEEP_SAVED_CFA || r->ra_off != -8)
+		return SEEP_RULE_COMPLEX;
+	if (r->cfa_deref) {
+		if (r->cfa_reg != SEEP_REG_BP ||
+		    (r->bp != SEEP_SAVED_BP && r->bp != SEEP_SAVED_NOT))
+			return SEEP_RULE_COMPLEX;
+		return seep_rule_pack(SEEP_RULE_DEREF, r->cfa_off,
+		    r->bp == SEEP_SAVED_BP,
+		    r->bp == SEEP_SAVED_BP ? r->bp_off : 0);
+	}
+	if ((r->cfa_reg != SEEP_REG_SP && r->cfa_reg != SEEP_REG_BP) ||
+	    (r->bp != SEEP_SAVED_CFA && r->bp != SEEP_SAVED_NOT &&
+		r->bp != SEEP_SAVED_UNDEFINED))
+		return SEEP_RULE_COMPLEX;
+	return seep_rule_pack(
+	    r->cfa_reg == SEEP_REG_SP ? SEEP_RULE_RSP : SEEP_RULE_RBP,
+	    r->cfa_off, r->bp == SEEP_SAVED_CFA,
+	    r->bp == SEEP_SAVED_CFA ? r->bp_off : 0);
+}
+
+#endif
