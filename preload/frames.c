@@ -356,12 +356,11 @@ uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame)
 	return node;
 }
 
-uint32_t seep_frames_capture_nested(void **frame)
+uint32_t seep_frames_walk(void **frame, uint64_t *pcs, uint32_t room, bool *cut)
 {
 	struct seep_frame_state s, next;
-	uint64_t pcs[NESTED_ROOM];
 	uint64_t end;
-	uint32_t n = 0, node;
+	uint32_t n = 0;
 	enum seep_step st = SEEP_STEP_ON;
 
 	s.pc = seep_caller_pc(frame);
@@ -369,18 +368,28 @@ uint32_t seep_frames_capture_nested(void **frame)
 	s.bp = seep_caller_bp(frame);
 	s.flags = 0;
 	end = stack_end(s.sp);
-	while (st == SEEP_STEP_ON && n < NESTED_ROOM) {
+	while (st == SEEP_STEP_ON && n < room) {
 		pcs[n++] = s.pc | (uint64_t)(s.flags & SEEP_FRAME_EXACT) << 63;
 		st = seep_step(&s, &next, end);
 		s = next;
 		if (s.flags & SEEP_FRAME_EXACT)
 			end = stack_end(s.sp);
 	}
-	if (st == SEEP_STEP_ON)
+	*cut = st != SEEP_STEP_END;
+	return n;
+}
+
+uint32_t seep_frames_capture_nested(void **frame)
+{
+	uint64_t pcs[NESTED_ROOM];
+	bool cut;
+	uint32_t n = seep_frames_walk(frame, pcs, NESTED_ROOM, &cut), node;
+
+	if (cut && n == NESTED_ROOM)
 		atomic_fetch_add_explicit(
 		    &seep_capture.pool->head->drops[SEEP_DROP_TRUNCATED], 1,
 		    memory_order_relaxed);
-	node = st == SEEP_STEP_END ? 0 : truncated_root();
+	node = cut ? truncated_root() : 0;
 	while (n-- > 0)
 		node = node_below(
 		    NULL, node, pcs[n] & ~(1ull << 63), pcs[n] >> 63);

@@ -123,6 +123,13 @@ static inline uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 }
 uint32_t seep_frames_capture_nested(void **frame);
 
+/*
+ * The pcs of that stack, innermost first, walked by rules alone; bit 63 marks
+ * an interrupted pc. Returns how many; *cut: it goes on, but not for us.
+ */
+uint32_t seep_frames_walk(
+    void **frame, uint64_t *pcs, uint32_t room, bool *cut);
+
 /* A module is about to be, or has been, unloaded. */
 void seep_frames_unload_begin(void);
 void seep_frames_unload_end(void);

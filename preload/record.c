@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "preload/frames.h"
+#include "preload/oracle.h"
 #include "preload/record.h"
 #include "preload/session.h"
 #include "preload/sys.h"

@@ -229,3 +229,29 @@ as_valgrind()
 		fail "survivors differ from valgrind's"
 	}
 }
+
+# compared NAME PROG ARG...: traced by the check build; every stack must be
+# libunwind's. Leaves the sums in ./NAME.sums. See preload/oracle.h.
+compared()
+{
+	name=$1
+	shift
+	shim=$(dirname "$SEEP_SHIM")/../preload/check/.libs/libseep.so
+	[ -e "$shim" ] || skip "no check build (is libunwind there?)"
+	rm -f "$name.check"*
+	status=0
+	SEEP_SHIM=$shim SEEP_CHECK_FILE=$PWD/$name.check run_within "$LIMIT" \
+	    "$SEEP" run -q -o "$name.rec" -- "$@" >"$name.out" || status=$?
+	[ $status -eq 0 ] || fail "$name: status $status under the check build"
+	"$PYTHON3" "$tests/tools/check_unwinding.py" "$name.check" \
+	    >"$name.sums" || {
+		cat "$name.sums" "$name.check.txt" >&2
+		fail "$name: stacks that are not libunwind's"
+	}
+}
+
+# sum_of NAME WHAT: a figure of `compared`
+sum_of()
+{
+	awk -v what="$2" '$1 == what { print $2 }' "$1.sums"
+}
