@@ -38,6 +38,7 @@ static struct seep_error *print(
 	seep_view_query(v, &qo);
 	/* Names decide what is the same. */
 	qo.resolve_top = SIZE_MAX;
+	qo.idle_sites = true;
 	qo.trends = false;
 	err = seep_query_open(path_a, &stacks, &qo, &a);
 	if (!err)

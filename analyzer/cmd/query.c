@@ -115,10 +115,22 @@ static int by_live_bytes(const void *pa, const void *pb)
 
 	if (a->counts.live_bytes != b->counts.live_bytes)
 		return a->counts.live_bytes > b->counts.live_bytes ? -1 : 1;
+	if (a->counts.live_blocks != b->counts.live_blocks)
+		return a->counts.live_blocks > b->counts.live_blocks ? -1 : 1;
 	return a->site < b->site ? -1 : a->site > b->site;
 }
 
-/* The sites whose frames will be seen get names; the counts' order changes. */
+static int by_bytes(const void *pa, const void *pb)
+{
+	const struct seep_survivor_row *a = pa, *b = pb;
+	uint64_t x = a->blocks * a->size_bytes, y = b->blocks * b->size_bytes;
+
+	if (x != y)
+		return x > y ? -1 : 1;
+	return a->site < b->site ? -1 : a->site > b->site;
+}
+
+/* The sites whose frames will be seen get names; the order of rows changes. */
 void seep_rows_want(struct seep_query *q, struct seep_rows *r)
 {
 	size_t top = q->opt.resolve_top;
@@ -126,10 +138,16 @@ void seep_rows_want(struct seep_query *q, struct seep_rows *r)
 	if (r->nr_counts)
 		qsort(
 		    r->counts, r->nr_counts, sizeof(*r->counts), by_live_bytes);
-	for (size_t i = 0; i < r->nr_counts && i < top; i++)
+	for (size_t i = 0; i < r->nr_counts && i < top; i++) {
+		if (!q->opt.idle_sites && !r->counts[i].counts.live_blocks)
+			break;
 		seep_tree_want(
 		    &q->tree, (uint32_t)r->counts[i].site, q->opt.debuginfod);
-	/* nearly always the same sites, and not more than a few */
+	}
+	/* The same sites, unless the counts are of a later moment. */
+	if (r->nr_survivors)
+		qsort(r->survivors, r->nr_survivors, sizeof(*r->survivors),
+		    by_bytes);
 	for (size_t i = 0; i < r->nr_survivors && i < top; i++)
 		seep_tree_want(&q->tree, (uint32_t)r->survivors[i].site,
 		    q->opt.debuginfod);

@@ -33,6 +33,7 @@ struct seep_query_options {
 	enum seep_sort sort;
 	size_t
 	    resolve_top; /* names for that many sites of a process at least */
+	bool idle_sites; /* names also for sites with nothing alive */
 	bool trends;	 /* judge each site's history */
 	bool debuginfod;
 	unsigned debuginfod_timeout_s;

@@ -24,6 +24,7 @@ void seep_view_query(const struct seep_view *v, struct seep_query_options *ret)
 	    .min_bytes = v->min_bytes,
 	    .sort = (enum seep_sort)v->sort,
 	    .resolve_top = everything ? SIZE_MAX : RESOLVE_TOP,
+	    .idle_sites = everything,
 	    .trends = v->format == SEEP_VIEW_TEXT,
 	    .debuginfod = v->debuginfod,
 	    .debuginfod_timeout_s =
