@@ -18,6 +18,7 @@
 
 #include "analyzer/base/error.h"
 #include "analyzer/store/store.h"
+#include "analyzer/sym/sym.h"
 
 struct seep_names_site {
 	int64_t site;
@@ -26,6 +27,11 @@ struct seep_names_site {
 
 /* Open file of a module by its id in the recording, or -1. */
 typedef int seep_names_fd_fn(void *ctx, int64_t module);
+
+/* What of a module is looked for. The C library is in every stack, and a line
+ * in it tells nobody anything, but its debug information takes the most time.
+ */
+enum seep_sym_detail seep_names_detail(const char *module);
 
 /* Stops after deadline_s seconds with what it has. */
 struct seep_error *seep_names_resolve(struct seep_store *st,

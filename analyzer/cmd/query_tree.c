@@ -2,8 +2,8 @@
 /* query_tree.c - a recording's call tree, as numbers of a struct seep_stacks */
 #include <string.h>
 
+#include "analyzer/cmd/names.h"
 #include "analyzer/cmd/query_tree.h"
-#include "analyzer/sym/sym.h"
 
 #define KIND_NATIVE    1
 #define KIND_TRUNCATED 3
@@ -280,28 +280,22 @@ void seep_tree_want(struct seep_tree *t, uint32_t site, bool debuginfod)
 	}
 }
 
-static struct seep_error *resolve_one(struct seep_tree *t, struct seep_sym *sym,
-    struct seep_sym_module **modules, uint32_t address)
+/* Of one module, sorted by offset. */
+struct part {
+	struct seep_tree *t;
+	const uint32_t *addresses;
+	size_t nr;
+};
+
+static struct seep_error *take_frames(struct seep_tree *t, uint32_t address,
+    const struct seep_frame *frames, size_t nr)
 {
 	struct seep_tree_address *a = &t->table[address];
-	struct seep_module *m = &t->modules[a->module - 1];
-	struct seep_frame *frames = NULL;
 	struct seep_error *err = NULL;
-	size_t nr_found = 0, nr;
 
-	if (!modules[a->module - 1])
-		err = seep_sym_module(
-		    sym, m->path, m->build_id, -1, &modules[a->module - 1]);
-	if (!err)
-		err = seep_sym_lookup(sym, modules[a->module - 1], a->offset,
-		    a->exact, &frames, &nr_found);
-	if (err)
-		return err;
-	nr = nr_found;
-	if (nr && (frames[0].function || !a->nr))
-		a->nr = 0;
-	else
-		nr = 0; /* no better than what is there */
+	if (!frames[0].function && a->nr)
+		return NULL; /* no better than what is there */
+	a->nr = 0;
 	for (size_t i = 0; i < nr && !err; i++) {
 		struct seep_frame f = frames[i];
 
@@ -314,35 +308,88 @@ static struct seep_error *resolve_one(struct seep_tree *t, struct seep_sym *sym,
 		f.offset = a->offset;
 		err = add_frame(t, address, &f);
 	}
-	for (size_t i = 0; i < nr_found; i++)
-		seep_frame_deinit(&frames[i]);
+	return err;
+}
+
+static struct seep_error *take_part(
+    void *ctx, size_t i, struct seep_frame *frames, size_t nr)
+{
+	struct part *p = ctx;
+	struct seep_error *err =
+	    nr ? take_frames(p->t, p->addresses[i], frames, nr) : NULL;
+
+	for (size_t k = 0; k < nr; k++)
+		seep_frame_deinit(&frames[k]);
 	free(frames);
 	return err;
+}
+
+static struct seep_error *resolve_part(
+    struct part *p, struct seep_sym *sym, bool debuginfod)
+{
+	struct seep_tree *t = p->t;
+	const struct seep_module *module =
+	    &t->modules[t->table[p->addresses[0]].module - 1];
+	struct seep_sym_address *asked = calloc(p->nr, sizeof(*asked));
+	struct seep_sym_module *m;
+	struct seep_error *err;
+
+	if (!asked)
+		return no_memory();
+	for (size_t i = 0; i < p->nr; i++) {
+		asked[i].offset = t->table[p->addresses[i]].offset;
+		asked[i].exact = t->table[p->addresses[i]].exact;
+	}
+	err = seep_sym_module(sym, module->path, module->build_id, -1,
+	    debuginfod ? SEEP_SYM_LINES : seep_names_detail(module->path), &m);
+	if (!err)
+		err = seep_sym_lookup_all(sym, m, asked, p->nr, take_part, p);
+	free(asked);
+	return err;
+}
+
+static int by_address(const void *pa, const void *pb, void *ctx)
+{
+	const struct seep_tree *t = ctx;
+	const struct seep_tree_address *a = &t->table[*(const uint32_t *)pa];
+	const struct seep_tree_address *b = &t->table[*(const uint32_t *)pb];
+
+	if (a->module != b->module)
+		return a->module < b->module ? -1 : 1;
+	return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
 struct seep_error *seep_tree_resolve(
     struct seep_tree *t, const struct seep_query_options *opt)
 {
 	_cleanup_(seep_sym_destroyp) struct seep_sym *sym = NULL;
-	_cleanup_(seep_freep) struct seep_sym_module **modules = NULL;
+	_cleanup_(seep_freep) uint32_t *wanted =
+	    malloc((t->nr_table + 1) * sizeof(*wanted));
 	struct seep_sym_options so = {
 	    .debuginfod = opt->debuginfod,
 	    .debuginfod_timeout_s = opt->debuginfod_timeout_s,
 	};
 	struct seep_error *err = NULL;
+	size_t nr = 0, to;
 
-	for (uint32_t i = 0; i < t->nr_table && !err; i++) {
-		if (!t->table[i].wanted)
-			continue;
-		if (!sym) {
-			modules = calloc(t->nr_modules + 1, sizeof(*modules));
-			if (!modules)
-				return no_memory();
-			err = seep_sym_create(&so, &sym);
-			if (err)
-				return err;
-		}
-		err = resolve_one(t, sym, modules, i);
+	if (!wanted)
+		return no_memory();
+	for (uint32_t i = 0; i < t->nr_table; i++)
+		if (t->table[i].wanted)
+			wanted[nr++] = i;
+	if (!nr)
+		return NULL;
+	qsort_r(wanted, nr, sizeof(*wanted), by_address, t);
+	err = seep_sym_create(&so, &sym);
+	for (size_t from = 0; from < nr && !err; from = to) {
+		uint32_t module = t->table[wanted[from]].module;
+		struct part p = {.t = t, .addresses = &wanted[from]};
+
+		for (to = from;
+		     to < nr && t->table[wanted[to]].module == module;)
+			to++;
+		p.nr = to - from;
+		err = resolve_part(&p, sym, opt->debuginfod);
 	}
 	return err;
 }

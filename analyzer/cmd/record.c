@@ -1,28 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * record.c - the collector's sink: a recording, and names at its end
- *
- * Debug information can be large and damaged: names are resolved in a child,
- * which may take its time or crash without harm to the recording, and whose
- * memory is gone afterwards. The parent's handle is closed meanwhile, because
- * SQLite's may not be carried across fork.
- */
+/* record.c - the collector's sink: a recording, and names at its end */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "analyzer/cmd/names.h"
 #include "analyzer/cmd/record.h"
 #include "analyzer/collect/control.h"
-#include "analyzer/collect/proc.h"
 #include "analyzer/store/store.h"
 
 #ifdef HAVE_CONFIG_H
@@ -32,9 +19,8 @@
 #define PACKAGE_VERSION "0"
 #endif
 
-#define MAX_MODULE_FDS	512
-#define NAMES_S		60
-#define NAMES_TIMEOUT_S 75
+#define MAX_MODULE_FDS 512
+#define NAMES_S	       60
 
 struct module_fd {
 	int64_t module; /* 0: its transaction was rolled back */
@@ -52,7 +38,6 @@ struct seep_record {
 	struct seep_store *st;
 	char *path; /* absolute; NULL: not known yet */
 	char *wanted;
-	int hold; /* the recording, while SQLite does not have it open */
 	struct module_fd fds[MAX_MODULE_FDS + 1];
 	size_t nr_fds, nr_committed_fds;
 	struct process_pid last; /* of put_process: for the sites that follow */
@@ -352,65 +337,30 @@ static struct seep_error *sink_get_baseline(
 
 /* ---- the end ----------------------------------------------------------- */
 
-static _Noreturn void name_sites(struct seep_record *rec)
+static struct seep_error *name_sites(struct seep_record *rec)
 {
-	struct seep_store *st = NULL;
-	struct seep_error *err = seep_store_append(rec->path, &st);
 	size_t nr = 0;
 
 	/* The table, packed. */
 	for (size_t i = 0; i < (size_t)1 << rec->sites_log; i++)
 		if (rec->sites[i].site)
 			rec->sites[nr++] = rec->sites[i];
-	if (!err)
-		err = seep_names_resolve(
-		    st, rec->sites, nr, module_fd, rec, NAMES_S);
-	/* The last to have it open finishes it: once is dear enough. */
-	if (!err)
-		err = seep_store_finish(st);
-	else
-		seep_store_destroy(st);
-	_exit(err != NULL);
-}
-
-/* True: it has finished the recording. */
-static bool wait_for(pid_t pid)
-{
-	int pidfd = seep_proc_pidfd((uint32_t)pid), status = -1;
-	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
-
-	if (pidfd >= 0 && poll(&pfd, 1, NAMES_TIMEOUT_S * 1000) == 0)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (pidfd >= 0)
-		close(pidfd);
-	return status == 0;
+	return seep_names_resolve(
+	    rec->st, rec->sites, nr, module_fd, rec, NAMES_S);
 }
 
 static struct seep_error *sink_finish(void *ctx, bool quick)
 {
 	struct seep_record *rec = of(ctx);
 	struct seep_store *st = rec->st;
-	struct seep_error *err;
-	pid_t pid;
 
 	if (!st)
 		return NULL;
+	/* Without names a recording is complete all the same. */
+	if (!quick && rec->nr_sites)
+		seep_error_destroy(name_sites(rec));
 	rec->st = NULL;
-	if (quick || !rec->nr_sites)
-		return seep_store_finish(st);
-	/* Who waits for the end of a recording sees that it is in use. Closed
-	 * after SQLite has: closing any descriptor drops all its locks. */
-	rec->hold = open(rec->path, O_RDONLY | O_CLOEXEC);
-	seep_store_destroy(st);
-	pid = fork();
-	if (pid == 0)
-		name_sites(rec);
-	if (pid > 0 && wait_for(pid))
-		return NULL;
-	err = seep_store_append(rec->path, &st);
-	return err ? err : seep_store_finish(st);
+	return seep_store_finish(st);
 }
 
 static void sink_discard(void *ctx)
@@ -436,7 +386,6 @@ static struct seep_record *make(void)
 	struct seep_record *rec = calloc(1, sizeof(*rec));
 
 	if (rec) {
-		rec->hold = -1;
 		rec->sink = (struct seep_sink){.ctx = rec,
 		    .open = sink_open,
 		    .path = sink_path,
@@ -510,8 +459,6 @@ void seep_record_destroy(struct seep_record *rec)
 		close(rec->fds[i].fd);
 		free(rec->fds[i].path);
 	}
-	if (rec->hold >= 0)
-		close(rec->hold);
 	free(rec->sites);
 	free(rec->wanted);
 	free(rec->path);

@@ -228,10 +228,10 @@ static const char *const wrappers[] = {
     "xmlMemStrdup*", "jv_mem_*", "zcalloc", NULL};
 
 /* Modules that only ever allocate on behalf of somebody else. */
-static const char *const libraries[] = {"libc.so*", "libc-2.*", "ld-2.*",
-    "ld-linux*", "ld64.so*", "ld-musl*", "libpthread*", "libdl*.so*",
-    "libstdc++.so*", "libc++.so*", "libc++abi.so*", "libgcc_s.so*",
-    "libasan.so*", NULL};
+static const char *const c_library[] = {"libc.so*", "libc-2.*", "ld-2.*",
+    "ld-linux*", "ld64.so*", "ld-musl*", "libpthread*", "libdl*.so*", NULL};
+static const char *const other_libraries[] = {"libstdc++.so*", "libc++.so*",
+    "libc++abi.so*", "libgcc_s.so*", "libasan.so*", NULL};
 
 static const char *const allocator_libraries[] = {
     "libjemalloc.so*", "libtcmalloc*", "libmimalloc*", "libseep.so*", NULL};
@@ -258,6 +258,16 @@ bool seep_module_is_ours(const char *path)
 	return path && starts(base_name(path), "libseep.so");
 }
 
+bool seep_module_is_libc(const char *path)
+{
+	return path && matches(base_name(path), c_library);
+}
+
+static bool is_library(const char *module)
+{
+	return matches(module, c_library) || matches(module, other_libraries);
+}
+
 enum seep_role seep_frame_role(const struct seep_frame *f)
 {
 	const char *module = f->module ? base_name(f->module) : "";
@@ -271,8 +281,7 @@ enum seep_role seep_frame_role(const struct seep_frame *f)
 	name = f->function ? seep_function_normalise(f->function) : NULL;
 	if (name && matches(name, family))
 		role = SEEP_ROLE_ALLOCATOR;
-	else if ((name && matches(name, wrappers)) ||
-		 matches(module, libraries))
+	else if ((name && matches(name, wrappers)) || is_library(module))
 		role = SEEP_ROLE_WRAPPER;
 	free(name);
 	return role;
@@ -313,7 +322,7 @@ char *seep_frame_key(const struct seep_frame *f)
 		return strdup("?"); /* an address that changes with each run */
 	module = base_name(f->module);
 	/* The C library's offsets change with each of its updates. */
-	if (matches(module, libraries))
+	if (is_library(module))
 		return strdup(module);
 	if (asprintf(&key, "%s+0x%llx", module, (unsigned long long)f->offset) <
 	    0)

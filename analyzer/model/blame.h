@@ -40,6 +40,8 @@ size_t seep_first_caller(const enum seep_role *roles, size_t nr);
 
 /* True for a module of ours, which no report shows. */
 bool seep_module_is_ours(const char *path);
+/* The C library, and the loader that comes with it. */
+bool seep_module_is_libc(const char *path);
 
 /*
  * "void ns::Vec<int>::push(int const&) [clone .cold]" -> "ns::Vec::push": the

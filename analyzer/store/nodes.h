@@ -39,7 +39,23 @@ void seep_nodes_deinit(struct seep_nodes *n);
 
 static inline uint32_t seep_nodes_frame(int kind, int64_t module, bool exact)
 {
-	return (uint32_t)module | (exact ? 1u << 26 : 0) | (uint32_t)kind << 27;
+	return (uint32_t)module | (exact ? SEEP_STORE_MAX_MODULES : 0) |
+	       (uint32_t)kind << 27;
+}
+
+static inline int seep_nodes_kind(const struct seep_nodes_entry *e)
+{
+	return (int)(e->frame >> 27);
+}
+
+static inline int64_t seep_nodes_module(const struct seep_nodes_entry *e)
+{
+	return e->frame & (SEEP_STORE_MAX_MODULES - 1);
+}
+
+static inline bool seep_nodes_is_exact(const struct seep_nodes_entry *e)
+{
+	return e->frame & SEEP_STORE_MAX_MODULES;
 }
 
 /* The id, or 0. */

@@ -430,25 +430,6 @@ static void read_node(struct seep_cursor *c, struct seep_store_node *n)
 		seep_cursor_damaged(c, "the call tree runs in a circle");
 }
 
-struct seep_error *seep_store_node(
-    struct seep_store *st, int64_t id, struct seep_store_node *ret)
-{
-	struct seep_store_node n = {0};
-	struct seep_error *err;
-	struct seep_cursor c;
-
-	seep_cursor_init(&c, st, SEEP_STMT_NODE_GET);
-	seep_cursor_bind(&c, 1, id);
-	if (seep_cursor_next(&c))
-		read_node(&c, &n);
-	else
-		seep_cursor_damaged(&c, "a frame is missing");
-	err = seep_cursor_end(&c);
-	if (!err)
-		*ret = n;
-	return err;
-}
-
 struct seep_error *seep_store_nodes(
     struct seep_store *st, struct seep_store_node **ret, size_t *nr)
 {

@@ -120,8 +120,6 @@ static const char *const texts[SEEP_NR_STMTS] = {
     [SEEP_STMT_SURVIVORS] =
 	"SELECT site, class, size_bytes, blocks, oldest_ms, newest_ms "
 	"FROM survivor WHERE process = ? ORDER BY site, class, size_bytes",
-    [SEEP_STMT_NODE_GET] = "SELECT id, parent, module, offset, kind, exact "
-			   "FROM node WHERE id = ?",
     [SEEP_STMT_NODES] = "SELECT id, parent, module, offset, kind, exact "
 			"FROM node ORDER BY id",
     [SEEP_STMT_STRINGS] = "SELECT id, text FROM string ORDER BY id",

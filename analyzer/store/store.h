@@ -83,6 +83,19 @@ struct seep_error *seep_store_put_node(struct seep_store *st, int64_t parent,
     int kind, int64_t module, uint64_t offset, bool exact,
     int64_t *id) SEEP_MUST_CHECK;
 
+/* One address of the tree, and its parent; kind as in put_node. */
+struct seep_store_node {
+	int64_t id, parent, module;
+	uint64_t offset;
+	int kind;
+	bool exact;
+};
+
+/* What put_node stored; of a tree as large as the collector's this is much
+ * faster than reading it. */
+struct seep_error *seep_store_node(struct seep_store *st, int64_t id,
+    struct seep_store_node *ret) SEEP_MUST_CHECK;
+
 /*
  * Adds a snapshot (s->id is set) with the counts of all sites that have any;
  * only rows that differ from the process's last snapshot are stored. A
@@ -146,17 +159,6 @@ struct seep_error *seep_store_site_rows(struct seep_store *st,
 struct seep_error *seep_store_survivors(struct seep_store *st,
     int64_t process_id, struct seep_survivor_row **ret,
     size_t *nr) SEEP_MUST_CHECK;
-
-/* One address of the tree, and its parent; kind as in put_node. */
-struct seep_store_node {
-	int64_t id, parent, module;
-	uint64_t offset;
-	int kind;
-	bool exact;
-};
-
-struct seep_error *seep_store_node(struct seep_store *st, int64_t id,
-    struct seep_store_node *ret) SEEP_MUST_CHECK;
 
 /* The whole tree: node i has the id i + 1. Caller frees. */
 struct seep_error *seep_store_nodes(struct seep_store *st,

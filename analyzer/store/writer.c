@@ -318,6 +318,31 @@ struct seep_error *seep_store_put_node(struct seep_store *st, int64_t parent,
 	return err;
 }
 
+struct seep_error *seep_store_node(
+    struct seep_store *st, int64_t id, struct seep_store_node *ret)
+{
+	const struct seep_nodes_entry *e;
+	struct seep_error *err = NULL;
+
+	if (!st->nodes_loaded)
+		err = seep_store_load_nodes(st);
+	if (err)
+		return err;
+	if (id < 1 || id > st->nodes.nr)
+		return seep_error_new(SEEP_ERROR_OTHER,
+		    "recording '%s': there is no such node", st->path);
+	e = &st->nodes.entries[id - 1];
+	*ret = (struct seep_store_node){
+	    .id = id,
+	    .parent = e->parent,
+	    .module = seep_nodes_module(e),
+	    .offset = e->offset,
+	    .kind = seep_nodes_kind(e),
+	    .exact = seep_nodes_is_exact(e),
+	};
+	return NULL;
+}
+
 /* ---- names -------------------------------------------------------------- */
 
 struct seep_error *seep_store_load_strings(struct seep_store *st)

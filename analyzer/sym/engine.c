@@ -17,7 +17,7 @@
 #define MIN_IMAGE_BYTES (10u << 20)
 #define MAX_IMAGE_BYTES (80u << 20)
 #define MANY_REOPENS	4
-#define MAX_IMAGES	256
+#define MAX_IMAGES	256 /* besides the one that is asked */
 #define MAX_JITS	4
 /* Lookups after which mapped pages are given back. */
 #define LOOKUPS_PER_TRIM 256
@@ -45,6 +45,7 @@ struct seep_engine {
 	uint64_t nr_lookups;
 	uint64_t next_trim;
 	size_t may_use_bytes; /* of all images */
+	size_t max_images;
 	unsigned nr_reopens;
 };
 
@@ -72,6 +73,7 @@ struct seep_error *seep_engine_create(
 	}
 	e->next_trim = LOOKUPS_PER_TRIM;
 	e->may_use_bytes = MIN_IMAGE_BYTES;
+	e->max_images = opt->one_at_a_time ? 0 : MAX_IMAGES;
 	*ret = e;
 	return NULL;
 }
@@ -146,11 +148,14 @@ static void close_oldest(struct seep_engine *e, struct seep_engine_module *keep)
 			if (!m->is_open)
 				continue;
 			bytes += seep_image_bytes(&m->image);
+			if (m == keep)
+				continue;
 			nr++;
-			if (m != keep && (!oldest || m->used < oldest->used))
+			if (!oldest || m->used < oldest->used)
 				oldest = m;
 		}
-		if (!oldest || (bytes <= e->may_use_bytes && nr <= MAX_IMAGES))
+		if (!oldest ||
+		    (bytes <= e->may_use_bytes && nr <= e->max_images))
 			return;
 		close_module(oldest);
 	}

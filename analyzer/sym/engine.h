@@ -30,6 +30,7 @@ struct seep_engine_module;
 struct seep_engine_options {
 	const char *debug_path; /* as in sym.h */
 	const char *sysroot;
+	bool one_at_a_time;
 	const char *jit_folder; /* NULL: /tmp */
 };
 

@@ -25,7 +25,8 @@
 struct seep_sym_module {
 	char *path, *build_id;
 	int fd; /* the caller's */
-	enum seep_engine_level level;
+	enum seep_sym_detail detail;
+	enum seep_engine_level level; /* what is still read of it */
 	uint32_t worker; /* the worker that knows it, by its number; 0: none */
 	uint32_t number; /* what that one calls it */
 	struct seep_sym_module *next;
@@ -33,6 +34,7 @@ struct seep_sym_module {
 
 struct seep_sym {
 	char *debug_path, *sysroot;
+	bool one_at_a_time;
 	uint32_t debuginfod_ms; /* left */
 	struct seep_sym_module *modules;
 	struct seep_worker *worker;
@@ -64,6 +66,7 @@ struct seep_error *seep_sym_create(
 		seep_sym_destroy(s);
 		return no_memory();
 	}
+	s->one_at_a_time = opt->one_at_a_time;
 	if (opt->debuginfod)
 		s->debuginfod_ms = !seconds	    ? DEBUGINFOD_MS
 				   : seconds > 3600 ? 3600 * 1000
@@ -103,13 +106,14 @@ static bool is_same(const char *a, const char *b)
 }
 
 struct seep_error *seep_sym_module(struct seep_sym *s, const char *path,
-    const char *build_id, int fd, struct seep_sym_module **ret)
+    const char *build_id, int fd, enum seep_sym_detail detail,
+    struct seep_sym_module **ret)
 {
 	struct seep_sym_module *m;
 
 	for (m = s->modules; m; m = m->next)
 		if (is_same(m->path, path) && is_same(m->build_id, build_id) &&
-		    m->fd == fd) {
+		    m->fd == fd && m->detail == detail) {
 			*ret = m;
 			return NULL;
 		}
@@ -119,6 +123,9 @@ struct seep_error *seep_sym_module(struct seep_sym *s, const char *path,
 		return no_memory();
 	}
 	m->fd = fd;
+	m->detail = detail;
+	if (detail == SEEP_SYM_FUNCTIONS)
+		m->level = SEEP_ENGINE_SYMBOLS;
 	m->next = s->modules;
 	s->modules = m;
 	*ret = m;
@@ -147,6 +154,7 @@ static bool start_worker(struct seep_sym *s)
 	struct seep_engine_options opt = {
 	    .debug_path = s->debug_path,
 	    .sysroot = s->sysroot,
+	    .one_at_a_time = s->one_at_a_time,
 	};
 
 	if (s->worker)
@@ -163,8 +171,8 @@ static uint32_t limit_ms(const struct seep_sym *s)
 }
 
 static enum seep_worker_status ask(struct seep_sym *s,
-    struct seep_sym_module *m, uint64_t offset, bool exact,
-    struct seep_frame **ret, size_t *nr)
+    struct seep_sym_module *m, const struct seep_sym_address *addresses,
+    uint32_t nr)
 {
 	enum seep_worker_status status = SEEP_WORKER_OK;
 
@@ -175,8 +183,8 @@ static enum seep_worker_status ask(struct seep_sym *s,
 		m->number = s->nr_modules++;
 	}
 	if (!status)
-		status = seep_worker_lookup(s->worker, m->number, offset, exact,
-		    limit_ms(s), &s->debuginfod_ms, ret, nr);
+		status = seep_worker_ask(
+		    s->worker, m->number, addresses, nr, s->debuginfod_ms);
 	return status;
 }
 
@@ -208,30 +216,112 @@ static struct seep_error *finish(struct seep_frame *frames, size_t nr,
 	return NULL;
 }
 
+/* After the worker has failed: less of the module is read from now on. */
+static void give_up(
+    struct seep_sym *s, struct seep_sym_module *m, uint64_t asked_ms)
+{
+	end_worker(s, asked_ms);
+	/* A server may have been slow, rather than the file bad. */
+	if (s->debuginfod_ms)
+		s->debuginfod_ms = 0;
+	else
+		m->level++;
+}
+
+/* A module's addresses [*at, nr) as far as they are answered. */
+struct lookup {
+	const struct seep_sym_address *addresses;
+	size_t at, nr;
+	seep_sym_fn *fn;
+	void *ctx;
+};
+
+static struct seep_error *answered(struct lookup *l,
+    const struct seep_sym_module *m, struct seep_frame *frames, size_t nr)
+{
+	struct seep_error *err = finish(
+	    frames, nr, m->path, l->addresses[l->at].offset, &frames, &nr);
+
+	return err ? err : l->fn(l->ctx, l->at++, frames, nr);
+}
+
+static struct seep_error *ask_batch(
+    struct seep_sym *s, struct seep_sym_module *m, struct lookup *l)
+{
+	size_t left = l->nr - l->at;
+	uint32_t batch =
+	    left < SEEP_WORKER_BATCH ? (uint32_t)left : SEEP_WORKER_BATCH;
+	uint64_t asked_ms = now_ms();
+	enum seep_worker_status status = ask(s, m, l->addresses + l->at, batch);
+	struct seep_error *err = NULL;
+
+	for (; batch && !status && !err; batch--) {
+		struct seep_frame *frames = NULL;
+		size_t nr = 0;
+
+		status = seep_worker_answer(
+		    s->worker, limit_ms(s), &s->debuginfod_ms, &frames, &nr);
+		if (status)
+			break;
+		asked_ms = now_ms();
+		err = answered(l, m, frames, nr);
+	}
+	if (status == SEEP_WORKER_GONE)
+		give_up(s, m, asked_ms);
+	else if (batch) /* it has more to say, which nobody hears */
+		end_worker(s, now_ms());
+	return status == SEEP_WORKER_NO_MEMORY ? no_memory() : err;
+}
+
+struct seep_error *seep_sym_lookup_all(struct seep_sym *s,
+    struct seep_sym_module *m, const struct seep_sym_address *addresses,
+    size_t nr, seep_sym_fn *fn, void *ctx)
+{
+	struct lookup l = {
+	    .addresses = addresses,
+	    .nr = nr,
+	    .fn = fn,
+	    .ctx = ctx,
+	};
+	struct seep_error *err = NULL;
+
+	while (!err && l.at < nr) {
+		if (m->level < SEEP_ENGINE_NOTHING && start_worker(s))
+			err = ask_batch(s, m, &l);
+		else
+			err = answered(&l, m, NULL, 0);
+	}
+	return err;
+}
+
+struct one {
+	struct seep_frame **frames;
+	size_t *nr;
+};
+
+static struct seep_error *take_one(
+    void *ctx, size_t i, struct seep_frame *frames, size_t nr)
+{
+	struct one *one = ctx;
+
+	(void)i;
+	*one->frames = frames;
+	*one->nr = nr;
+	return NULL;
+}
+
 struct seep_error *seep_sym_lookup(struct seep_sym *s,
     struct seep_sym_module *m, uint64_t offset, bool exact,
     struct seep_frame **ret, size_t *nr)
 {
-	struct seep_frame *frames = NULL;
-	size_t nr_frames = 0;
+	struct seep_sym_address address;
+	struct one one = {ret, nr};
 
-	while (m->level < SEEP_ENGINE_NOTHING && start_worker(s)) {
-		uint64_t asked_ms = now_ms();
-		enum seep_worker_status status =
-		    ask(s, m, offset, exact, &frames, &nr_frames);
-
-		if (status == SEEP_WORKER_OK)
-			break;
-		end_worker(s, asked_ms);
-		if (status == SEEP_WORKER_NO_MEMORY)
-			return no_memory();
-		/* A server may have been slow, rather than the file bad. */
-		if (s->debuginfod_ms)
-			s->debuginfod_ms = 0;
-		else
-			m->level++;
-	}
-	return finish(frames, nr_frames, m->path, offset, ret, nr);
+	/* All of it: it is sent as it lies. */
+	memset(&address, 0, sizeof(address));
+	address.offset = offset;
+	address.exact = exact;
+	return seep_sym_lookup_all(s, m, &address, 1, take_one, &one);
 }
 
 struct seep_error *seep_sym_lookup_jit(struct seep_sym *s, uint32_t pid,

@@ -3,8 +3,10 @@
  * worker.c - an engine in a process of its own, that may crash or hang
  *
  * One stream socket, one question at a time. A question is a struct, for a
- * module followed by its path and build-id; an answer is a struct, followed by
- * one struct for each frame, followed by their strings.
+ * module followed by its path and build-id, for a lookup by its addresses. Each
+ * address gets an answer: a struct, followed by one struct for each frame,
+ * followed by their strings. Both sides read and write many at a time, because
+ * a change of process costs more than a lookup.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,10 +36,11 @@ enum question_kind {
 struct question {
 	uint32_t kind;
 	uint32_t module; /* or pid */
-	uint64_t offset;
+	uint64_t pc;	 /* of ASK_JIT */
 	uint32_t debuginfod_ms;
-	uint32_t level;		       /* of a module; exact, of a lookup */
+	uint32_t level;		       /* of a module */
 	uint32_t path_bytes, id_bytes; /* with their NUL; 0: NULL */
+	uint32_t nr;		       /* addresses that follow */
 	uint32_t unused;
 };
 
@@ -53,9 +56,13 @@ struct answer_frame {
 	uint32_t inlined;
 };
 
+#define BUFFER_BYTES (64u << 10)
+
 struct seep_worker {
 	pid_t pid;
 	int fd;
+	size_t at, nr; /* of what lies in the buffer: begin, bytes */
+	char buffer[BUFFER_BYTES];
 };
 
 /* ---- both sides --------------------------------------------------------- */
@@ -85,11 +92,18 @@ static bool send_all(int fd, const void *bytes, size_t n)
 
 /* ---- the child ---------------------------------------------------------- */
 
+/* An answer waits for others this long. */
+#define HOLD_MS 20
+
 struct child {
 	int fd;
 	struct seep_engine *engine;
 	struct seep_engine_module **modules;
 	size_t nr_modules;
+	struct seep_sym_address asked[SEEP_WORKER_BATCH];
+	size_t nr_held; /* bytes of answers not yet sent */
+	uint64_t held_ms;
+	char held[BUFFER_BYTES];
 };
 
 static bool receive_all(int fd, void *bytes, size_t n)
@@ -168,58 +182,103 @@ static uint32_t text_bytes(const char *text)
 	return n > MAX_TEXT_BYTES ? 0 : (uint32_t)n;
 }
 
-static bool send_answer(
-    int fd, const struct seep_frame *frames, size_t nr, uint32_t debuginfod_ms)
+static bool flush(struct child *c)
+{
+	bool is_sent = send_all(c->fd, c->held, c->nr_held);
+
+	c->nr_held = 0;
+	return is_sent;
+}
+
+/* In front of a lookup that may never come back. */
+static bool flush_old(struct child *c)
+{
+	return !c->nr_held || now_ms() - c->held_ms < HOLD_MS || flush(c);
+}
+
+static bool send_bytes(struct child *c, const void *bytes, size_t n)
+{
+	if (n > sizeof(c->held) - c->nr_held && !flush(c))
+		return false;
+	if (n > sizeof(c->held))
+		return send_all(c->fd, bytes, n);
+	if (!c->nr_held)
+		c->held_ms = now_ms();
+	memcpy(c->held + c->nr_held, bytes, n);
+	c->nr_held += n;
+	return true;
+}
+
+static bool send_answer(struct child *c, const struct seep_frame *frames,
+    size_t nr, uint32_t debuginfod_ms)
 {
 	struct answer a = {.nr = (uint32_t)nr, .debuginfod_ms = debuginfod_ms};
-	struct answer_frame *f;
-	char *bytes, *p;
-	bool is_done;
+	bool is_fine;
 
 	for (size_t i = 0; i < nr; i++)
 		a.bytes +=
 		    text_bytes(frames[i].function) + text_bytes(frames[i].file);
-	bytes = calloc(1, sizeof(a) + nr * sizeof(*f) + a.bytes);
-	if (!bytes)
-		return false;
-	memcpy(bytes, &a, sizeof(a));
-	f = (struct answer_frame *)(bytes + sizeof(a));
-	p = (char *)(f + nr);
-	for (size_t i = 0; i < nr; i++, f++) {
-		f->function_bytes = text_bytes(frames[i].function);
-		f->file_bytes = text_bytes(frames[i].file);
-		f->line = frames[i].line;
-		f->inlined = frames[i].inlined;
-		p = mempcpy(p, frames[i].function ? frames[i].function : "",
-		    f->function_bytes);
-		p = mempcpy(
-		    p, frames[i].file ? frames[i].file : "", f->file_bytes);
+	is_fine = send_bytes(c, &a, sizeof(a));
+	for (size_t i = 0; i < nr && is_fine; i++) {
+		struct answer_frame f = {
+		    .function_bytes = text_bytes(frames[i].function),
+		    .file_bytes = text_bytes(frames[i].file),
+		    .line = frames[i].line,
+		    .inlined = frames[i].inlined,
+		};
+
+		is_fine = send_bytes(c, &f, sizeof(f));
 	}
-	is_done = send_all(fd, bytes, (size_t)(p - bytes));
-	free(bytes);
-	return is_done;
+	for (size_t i = 0; i < nr && is_fine; i++)
+		is_fine =
+		    send_bytes(c, frames[i].function,
+			text_bytes(frames[i].function)) &&
+		    send_bytes(c, frames[i].file, text_bytes(frames[i].file));
+	return is_fine;
+}
+
+static void free_frames(struct seep_frame *frames, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		seep_frame_deinit(&frames[i]);
+	free(frames);
 }
 
 static bool child_lookup(struct child *c, const struct question *q)
 {
-	struct seep_frame *frames = NULL;
-	struct seep_error *err = NULL;
 	uint32_t left_ms = q->debuginfod_ms;
-	size_t nr = 0;
-	bool is_done;
+	bool is_fine = q->module < c->nr_modules &&
+		       q->nr <= SEEP_WORKER_BATCH &&
+		       receive_all(c->fd, c->asked, q->nr * sizeof(*c->asked));
 
-	if (q->kind == ASK_JIT)
-		err = seep_engine_lookup_jit(
-		    c->engine, q->module, q->offset, &frames, &nr);
-	else if (q->module < c->nr_modules)
+	for (uint32_t i = 0; i < q->nr && is_fine; i++) {
+		struct seep_frame *frames = NULL;
+		struct seep_error *err;
+		size_t nr = 0;
+
+		is_fine = flush_old(c);
 		err = seep_engine_lookup(c->engine, c->modules[q->module],
-		    q->offset, q->level, &left_ms, &frames, &nr);
+		    c->asked[i].offset, c->asked[i].exact, &left_ms, &frames,
+		    &nr);
+		is_fine =
+		    is_fine && !err && send_answer(c, frames, nr, left_ms);
+		ignore(err);
+		free_frames(frames, nr);
+	}
+	return flush(c) && is_fine;
+}
+
+static bool child_lookup_jit(struct child *c, const struct question *q)
+{
+	struct seep_frame *frames = NULL;
+	size_t nr = 0;
+	struct seep_error *err =
+	    seep_engine_lookup_jit(c->engine, q->module, q->pc, &frames, &nr);
+	bool is_fine = !err && send_answer(c, frames, nr, 0);
+
 	ignore(err);
-	is_done = !err && send_answer(c->fd, frames, nr, left_ms);
-	for (size_t i = 0; i < nr; i++)
-		seep_frame_deinit(&frames[i]);
-	free(frames);
-	return is_done;
+	free_frames(frames, nr);
+	return flush(c) && is_fine;
 }
 
 /* Nothing of the parent's is left to a file that takes this process over. */
@@ -250,31 +309,40 @@ static void leave_parent(int fd)
 	syscall(SYS_close_range, 4u, ~0u, 0u);
 }
 
+static bool child_answer(struct child *c, const struct question *q, int fd)
+{
+	switch (q->kind) {
+	case ASK_MODULE:
+		return child_module(c, q, fd);
+	case ASK_LOOKUP:
+		return child_lookup(c, q);
+	default:
+		return child_lookup_jit(c, q);
+	}
+}
+
 static void child_run(
     int fd, pid_t parent, const struct seep_engine_options *opt)
 {
-	struct child c = {.fd = 3};
+	struct child *c = calloc(1, sizeof(*c));
 	struct question q;
-	bool is_fine = true;
 	int passed;
 
 	leave_parent(fd);
-	if (getppid() != parent)
+	if (!c || getppid() != parent)
 		return; /* it ended before PR_SET_PDEATHSIG */
-	ignore(seep_engine_create(opt, &c.engine));
-	while (c.engine && is_fine && receive_question(c.fd, &q, &passed)) {
-		if (q.kind == ASK_MODULE)
-			is_fine = child_module(&c, &q, passed);
-		else
-			is_fine = child_lookup(&c, &q);
-	}
+	c->fd = 3;
+	ignore(seep_engine_create(opt, &c->engine));
+	while (c->engine && receive_question(c->fd, &q, &passed) &&
+	       child_answer(c, &q, passed))
+		;
 }
 
 /* ---- the parent --------------------------------------------------------- */
 
 struct seep_worker *seep_worker_create(const struct seep_engine_options *opt)
 {
-	struct seep_worker *w = malloc(sizeof(*w));
+	struct seep_worker *w = calloc(1, sizeof(*w));
 	pid_t parent = getpid();
 	int fds[2];
 
@@ -310,26 +378,42 @@ void seep_worker_destroy(struct seep_worker *w)
 	free(w);
 }
 
-static bool receive_until(int fd, void *bytes, size_t n, uint64_t end_ms)
+/* More of what the child has sent; false: nothing comes. */
+static bool refill(struct seep_worker *w, uint64_t end_ms)
+{
+	for (;;) {
+		struct pollfd p = {.fd = w->fd, .events = POLLIN};
+		ssize_t got =
+		    recv(w->fd, w->buffer, sizeof(w->buffer), MSG_DONTWAIT);
+		uint64_t now;
+
+		if (got > 0) {
+			w->at = 0;
+			w->nr = (size_t)got;
+			return true;
+		}
+		if (!got || (errno != EAGAIN && errno != EINTR))
+			return false;
+		now = now_ms();
+		if (now >= end_ms ||
+		    (poll(&p, 1, (int)(end_ms - now)) < 0 && errno != EINTR))
+			return false;
+	}
+}
+
+static bool receive_until(
+    struct seep_worker *w, void *bytes, size_t n, uint64_t end_ms)
 {
 	while (n) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		uint64_t now = now_ms();
-		ssize_t got;
+		size_t take = n < w->nr ? n : w->nr;
 
-		if (now >= end_ms)
+		memcpy(bytes, w->buffer + w->at, take);
+		bytes = (char *)bytes + take;
+		w->at += take;
+		w->nr -= take;
+		n -= take;
+		if (n && !refill(w, end_ms))
 			return false;
-		if (poll(&p, 1, (int)(end_ms - now)) < 0 && errno != EINTR)
-			return false;
-		if (!p.revents)
-			continue;
-		got = recv(fd, bytes, n, MSG_DONTWAIT);
-		if (got < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (got <= 0)
-			return false;
-		bytes = (char *)bytes + got;
-		n -= (size_t)got;
 	}
 	return true;
 }
@@ -413,7 +497,7 @@ static enum seep_worker_status receive_answer(struct seep_worker *w,
 	size_t n;
 	char *bytes;
 
-	if (!receive_until(w->fd, &a, sizeof(a), end_ms) || !a.nr ||
+	if (!receive_until(w, &a, sizeof(a), end_ms) || !a.nr ||
 	    a.nr > SEEP_DWARF_DEPTH || a.bytes > 2 * a.nr * MAX_TEXT_BYTES)
 		return status;
 	n = a.nr * sizeof(struct answer_frame) + a.bytes;
@@ -421,7 +505,7 @@ static enum seep_worker_status receive_answer(struct seep_worker *w,
 	frames = calloc(a.nr, sizeof(*frames));
 	if (!bytes || !frames)
 		status = SEEP_WORKER_NO_MEMORY;
-	else if (receive_until(w->fd, bytes, n, end_ms) &&
+	else if (receive_until(w, bytes, n, end_ms) &&
 		 take_frames(bytes, &a, frames))
 		status = SEEP_WORKER_OK;
 	free(bytes);
@@ -438,23 +522,31 @@ static enum seep_worker_status receive_answer(struct seep_worker *w,
 	return SEEP_WORKER_OK;
 }
 
-enum seep_worker_status seep_worker_lookup(struct seep_worker *w,
-    uint32_t module, uint64_t offset, bool exact, uint32_t limit_ms,
-    uint32_t *debuginfod_ms, struct seep_frame **ret, size_t *nr)
+enum seep_worker_status seep_worker_ask(struct seep_worker *w, uint32_t module,
+    const struct seep_sym_address *addresses, uint32_t nr,
+    uint32_t debuginfod_ms)
 {
 	struct question q = {
 	    .kind = ASK_LOOKUP,
 	    .module = module,
-	    .offset = offset,
-	    .level = exact,
-	    .debuginfod_ms = *debuginfod_ms,
+	    .debuginfod_ms = debuginfod_ms,
+	    .nr = nr,
 	};
-	/* The client ends up to a second late. */
+
+	if (!send_all(w->fd, &q, sizeof(q)) ||
+	    !send_all(w->fd, addresses, nr * sizeof(*addresses)))
+		return SEEP_WORKER_GONE;
+	return SEEP_WORKER_OK;
+}
+
+enum seep_worker_status seep_worker_answer(struct seep_worker *w,
+    uint32_t limit_ms, uint32_t *debuginfod_ms, struct seep_frame **ret,
+    size_t *nr)
+{
+	/* A client of servers ends up to a second late. */
 	uint64_t end_ms =
 	    now_ms() + limit_ms + (*debuginfod_ms ? *debuginfod_ms + 2000 : 0);
 
-	if (!send_all(w->fd, &q, sizeof(q)))
-		return SEEP_WORKER_GONE;
 	return receive_answer(w, end_ms, debuginfod_ms, ret, nr);
 }
 
@@ -462,7 +554,7 @@ enum seep_worker_status seep_worker_lookup_jit(struct seep_worker *w,
     uint32_t pid, uint64_t pc, uint32_t limit_ms, struct seep_frame **ret,
     size_t *nr)
 {
-	struct question q = {.kind = ASK_JIT, .module = pid, .offset = pc};
+	struct question q = {.kind = ASK_JIT, .module = pid, .pc = pc};
 	uint32_t none = 0;
 
 	if (!send_all(w->fd, &q, sizeof(q)))

@@ -18,6 +18,7 @@
 #define SEEP_SYM_WORKER_H
 
 #include "analyzer/sym/engine.h"
+#include "analyzer/sym/sym.h"
 
 enum seep_worker_status {
 	SEEP_WORKER_OK,
@@ -36,10 +37,23 @@ enum seep_worker_status seep_worker_module(struct seep_worker *w,
     const char *path, const char *build_id, int fd,
     enum seep_engine_level level);
 
-/* A lookup that takes longer than limit_ms is given up. */
-enum seep_worker_status seep_worker_lookup(struct seep_worker *w,
-    uint32_t module, uint64_t offset, bool exact, uint32_t limit_ms,
-    uint32_t *debuginfod_ms, struct seep_frame **ret, size_t *nr);
+/* What one question may ask at most. */
+#define SEEP_WORKER_BATCH 256u
+
+/*
+ * Asks for nr addresses of a module at once; the answers are then fetched one
+ * by one, in the same order, all of them before anything else is asked.
+ */
+enum seep_worker_status seep_worker_ask(struct seep_worker *w, uint32_t module,
+    const struct seep_sym_address *addresses, uint32_t nr,
+    uint32_t debuginfod_ms);
+
+/* One that takes longer than limit_ms is given up. */
+enum seep_worker_status seep_worker_answer(struct seep_worker *w,
+    uint32_t limit_ms, uint32_t *debuginfod_ms, struct seep_frame **ret,
+    size_t *nr);
+
+/* Question and answer. */
 enum seep_worker_status seep_worker_lookup_jit(struct seep_worker *w,
     uint32_t pid, uint64_t pc, uint32_t limit_ms, struct seep_frame **ret,
     size_t *nr);

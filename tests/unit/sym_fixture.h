@@ -174,8 +174,8 @@ static inline void names_open(struct names *n, const struct seep_sym_options *o,
 
 	*n = (struct names){0};
 	ck_assert_ptr_null(seep_sym_create(o ? o : &none, &n->sym));
-	ck_assert_ptr_null(
-	    seep_sym_module(n->sym, path, build_id, fd, &n->module));
+	ck_assert_ptr_null(seep_sym_module(
+	    n->sym, path, build_id, fd, SEEP_SYM_LINES, &n->module));
 }
 
 static inline void names_ask(struct names *n, uint64_t addr, bool exact)

@@ -140,7 +140,7 @@ static struct seep_error *read_all(const char *path)
 	struct seep_drop_cause causes[SEEP_NR_DROP_CAUSES];
 	struct seep_process *list = NULL;
 	struct seep_module *modules = NULL;
-	struct seep_store_node *nodes = NULL, node;
+	struct seep_store_node *nodes = NULL;
 	struct seep_frame *frames = NULL;
 	struct seep_error *err = seep_store_open(path, &st);
 	size_t nr = 0, nr_modules = 0, nr_frames = 0, n;
@@ -167,8 +167,6 @@ static struct seep_error *read_all(const char *path)
 	if (!err)
 		err = seep_store_nodes(st, &nodes, &n);
 	free(nodes);
-	if (!err)
-		err = seep_store_node(st, 1, &node);
 	if (!err)
 		err = seep_store_each_string(st, skip_string, NULL);
 	if (!err)

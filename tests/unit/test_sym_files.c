@@ -436,8 +436,8 @@ START_TEST(many_modules_may_be_asked_in_turn)
 	for (int i = 0; i < NR; i++) {
 		snprintf(path, sizeof(path), "prog%d", i);
 		run("ln prog %s", path);
-		ck_assert_ptr_null(
-		    seep_sym_module(n.sym, in_folder(path), NULL, -1, &m[i]));
+		ck_assert_ptr_null(seep_sym_module(
+		    n.sym, in_folder(path), NULL, -1, SEEP_SYM_LINES, &m[i]));
 	}
 	for (int i = 0; i < NR * ROUNDS; i++) {
 		n.module = m[i % NR];
@@ -445,9 +445,92 @@ START_TEST(many_modules_may_be_asked_in_turn)
 		expect_inlined(&n);
 	}
 	/* The same module again is the same. */
-	ck_assert_ptr_null(
-	    seep_sym_module(n.sym, in_folder(path), NULL, -1, &n.module));
+	ck_assert_ptr_null(seep_sym_module(
+	    n.sym, in_folder(path), NULL, -1, SEEP_SYM_LINES, &n.module));
 	ck_assert_ptr_eq(n.module, m[NR - 1]);
+	names_close(&n);
+}
+END_TEST
+
+/* ---- many addresses ----------------------------------------------------- */
+
+START_TEST(functions_alone_come_without_lines_and_inlining)
+{
+	struct names n;
+
+	compile("-g");
+	names_open(&n, NULL, in_folder("prog"), NULL, -1);
+	ck_assert_ptr_null(seep_sym_module(
+	    n.sym, in_folder("prog"), NULL, -1, SEEP_SYM_FUNCTIONS, &n.module));
+	names_ask(&n, site_of_prog(), false);
+	ck_assert_uint_eq(n.nr, 1);
+	expect_frame(&n, 0, "outer", NULL, NULL, false);
+	names_close(&n);
+}
+END_TEST
+
+struct many {
+	struct seep_sym_address addresses[1000];
+	size_t nr, fail_at;
+};
+
+/* Every third address is that of the site, the others are of no function. */
+static void many_init(struct many *m, uint64_t site, size_t fail_at)
+{
+	memset(m, 0, sizeof(*m));
+	m->fail_at = fail_at;
+	for (size_t i = 0; i < 1000; i++)
+		m->addresses[i].offset = i % 3 ? i : site;
+}
+
+static struct seep_error *take(
+    void *ctx, size_t i, struct seep_frame *frames, size_t nr)
+{
+	struct many *m = ctx;
+	struct names n = {.frames = frames, .nr = nr};
+
+	ck_assert_uint_eq(i, m->nr);
+	ck_assert_uint_eq(frames[0].offset, m->addresses[i].offset);
+	if (i % 3)
+		ck_assert_ptr_null(frames[0].function);
+	else
+		expect_inlined(&n);
+	names_forget(&n);
+	return ++m->nr == m->fail_at
+		   ? seep_error_new(SEEP_ERROR_OTHER, "enough")
+		   : NULL;
+}
+
+START_TEST(many_addresses_are_answered_in_their_order)
+{
+	static struct many m;
+	struct names n;
+
+	compile("-g");
+	many_init(&m, site_of_prog(), SIZE_MAX);
+	names_open(&n, NULL, in_folder("prog"), NULL, -1);
+	ck_assert_ptr_null(
+	    seep_sym_lookup_all(n.sym, n.module, m.addresses, 1000, take, &m));
+	ck_assert_uint_eq(m.nr, 1000);
+	names_close(&n);
+}
+END_TEST
+
+START_TEST(an_error_in_between_leaves_no_answers_behind)
+{
+	static struct many m;
+	struct seep_error *err;
+	struct names n;
+
+	compile("-g");
+	many_init(&m, site_of_prog(), 5);
+	names_open(&n, NULL, in_folder("prog"), NULL, -1);
+	err = seep_sym_lookup_all(n.sym, n.module, m.addresses, 1000, take, &m);
+	ck_assert_str_eq(seep_error_text(err), "enough");
+	seep_error_destroy(err);
+	ck_assert_uint_eq(m.nr, 5);
+	names_ask(&n, m.addresses[0].offset, false);
+	expect_inlined(&n);
 	names_close(&n);
 }
 END_TEST
@@ -537,8 +620,8 @@ START_TEST(a_silent_server_is_given_up_in_time)
 
 		/* The deadline is for all files together. */
 		snprintf(path, sizeof(path), i ? "prog%d" : "prog", i);
-		ck_assert_ptr_null(seep_sym_module(
-		    n.sym, in_folder(path), NULL, -1, &n.module));
+		ck_assert_ptr_null(seep_sym_module(n.sym, in_folder(path), NULL,
+		    -1, SEEP_SYM_LINES, &n.module));
 		names_ask(&n, site, false);
 		ck_assert_str_eq(n.frames[0].function, "outer");
 	}
@@ -607,6 +690,9 @@ int main(void)
 	tcase_add_test(tc, suffixes_of_compiler_and_linker_are_left_out);
 	tcase_add_test(tc, the_vdso_has_names);
 	tcase_add_test(tc, many_modules_may_be_asked_in_turn);
+	tcase_add_test(tc, functions_alone_come_without_lines_and_inlining);
+	tcase_add_test(tc, many_addresses_are_answered_in_their_order);
+	tcase_add_test(tc, an_error_in_between_leaves_no_answers_behind);
 	tcase_add_test(tc, no_server_is_asked_unless_told_to);
 	tcase_add_test(tc, a_silent_server_is_given_up_in_time);
 	tcase_add_test(tc, a_server_that_has_the_file_is_used_when_told_to);

@@ -241,6 +241,7 @@ END_TEST
 START_TEST(a_worker_that_hangs_is_given_up)
 {
 	static const struct seep_engine_options none;
+	static const struct seep_sym_address address = {.offset = 0x1000};
 	struct seep_frame *frames;
 	struct seep_worker *w;
 	uint32_t ms = 0;
@@ -255,15 +256,17 @@ START_TEST(a_worker_that_hangs_is_given_up)
 	    seep_worker_module(w, in_folder("prog"), NULL, -1, SEEP_ENGINE_ALL),
 	    SEEP_WORKER_OK);
 	ck_assert_int_eq(
-	    seep_worker_lookup(w, 0, 0x1000, false, 5000, &ms, &frames, &nr),
-	    SEEP_WORKER_OK);
+	    seep_worker_ask(w, 0, &address, 1, ms), SEEP_WORKER_OK);
+	ck_assert_int_eq(
+	    seep_worker_answer(w, 5000, &ms, &frames, &nr), SEEP_WORKER_OK);
 	while (nr)
 		seep_frame_deinit(&frames[--nr]);
 	free(frames);
 	ck_assert_int_eq(kill(child_of_this(), SIGSTOP), 0);
 	ck_assert_int_eq(
-	    seep_worker_lookup(w, 0, 0x1000, false, 200, &ms, &frames, &nr),
-	    SEEP_WORKER_GONE);
+	    seep_worker_ask(w, 0, &address, 1, ms), SEEP_WORKER_OK);
+	ck_assert_int_eq(
+	    seep_worker_answer(w, 200, &ms, &frames, &nr), SEEP_WORKER_GONE);
 	seep_worker_destroy(w);
 }
 END_TEST
