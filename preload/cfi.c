@@ -276,7 +276,11 @@ static struct cursor block(struct cursor *c)
 static void set_register(struct seep_row *r, const struct program *g,
     uint64_t reg, enum seep_saved where, int64_t off)
 {
-	if (reg == SEEP_REG_BP) {
+	int kept = seep_kept_index(reg);
+
+	if (kept >= 0)
+		r->kept[kept] = (struct seep_kept){where, (int32_t)off};
+	else if (reg == SEEP_REG_BP) {
 		r->bp = where;
 		r->bp_off = off;
 	} else if (reg == g->ra_reg) {
@@ -288,7 +292,11 @@ static void set_register(struct seep_row *r, const struct program *g,
 static void restore_register(
     struct seep_row *r, const struct program *g, uint64_t reg)
 {
-	if (reg == SEEP_REG_BP) {
+	int kept = seep_kept_index(reg);
+
+	if (kept >= 0)
+		r->kept[kept] = g->first.kept[kept];
+	else if (reg == SEEP_REG_BP) {
 		r->bp = g->first.bp;
 		r->bp_off = g->first.bp_off;
 	} else if (reg == g->ra_reg) {
@@ -485,39 +493,66 @@ static bool read_cie(const uint8_t *cie, struct program *g, struct cursor *c)
 	return !c->bad;
 }
 
-static seep_rule compute(const uint8_t *hdr, uint64_t pc)
+/* What the unwind information behind hdr says at pc, in *r. */
+enum found { FOUND, NO_INFORMATION, NOT_UNDERSTOOD };
+
+static enum found find_row(
+    const uint8_t *hdr, uint64_t pc, struct seep_row *r, bool *signal)
 {
-	const uint8_t *fde = find_fde(hdr, pc), *cie;
+	const uint8_t *fde = hdr ? find_fde(hdr, pc) : NULL, *cie;
 	struct program g = {0};
-	struct seep_row r = {.cfa_reg = -1};
 	struct cursor c, cie_program;
 	uint64_t begin, size;
 	uint32_t len;
 	int32_t back;
 
+	memset(r, 0, sizeof(*r));
+	r->cfa_reg = -1;
 	if (!fde)
-		return SEEP_RULE_NONE;
+		return NO_INFORMATION;
 	memcpy(&len, fde, 4);
 	memcpy(&back, fde + 4, 4);
 	if (!len || len == 0xffffffff || !back)
-		return SEEP_RULE_NONE;
+		return NO_INFORMATION;
 	cie = fde + 4 - back;
 	if (!read_cie(cie, &g, &cie_program))
-		return SEEP_RULE_COMPLEX;
+		return NOT_UNDERSTOOD;
 	c.p = fde + 8;
 	c.end = fde + 4 + len;
 	c.bad = false;
 	begin = encoded(&c, g.fde_enc, 0);
 	size = encoded(&c, g.fde_enc & 0x0f, 0);
 	if (c.bad || pc - begin >= size)
-		return SEEP_RULE_NONE;
+		return NO_INFORMATION;
 	block(&c); /* augmentation data: the LSDA */
-	if (!run(cie_program, &g, 0, ~0ull, &r))
+	if (!run(cie_program, &g, 0, ~0ull, r))
+		return NOT_UNDERSTOOD;
+	g.first = *r;
+	*signal = g.signal;
+	return run(c, &g, begin, pc, r) ? FOUND : NOT_UNDERSTOOD;
+}
+
+bool seep_cfi_row(uint64_t pc, struct seep_row *row, bool *signal)
+{
+	struct seep_object o;
+
+	return seep_object_find(pc, &o) &&
+	       find_row(o.eh_frame_hdr, pc, row, signal) == FOUND;
+}
+
+static seep_rule compute(const uint8_t *hdr, uint64_t pc)
+{
+	struct seep_row row;
+	bool signal;
+
+	switch (find_row(hdr, pc, &row, &signal)) {
+	case FOUND:
+		return seep_rule_of_row(&row, signal);
+	case NO_INFORMATION:
+		return SEEP_RULE_NONE;
+	default:
 		return SEEP_RULE_COMPLEX;
-	g.first = r;
-	if (!run(c, &g, begin, pc, &r))
-		return SEEP_RULE_COMPLEX;
-	return seep_rule_of_row(&r, g.signal);
+	}
 }
 
 /* ---- the table --------------------------------------------------------- */
@@ -554,7 +589,7 @@ seep_rule seep_cfi_rule_slow(uint64_t pc)
 	    !seep_object_find(pc, &o))
 		return SEEP_RULE_NONE; /* not kept: a module may come to lie
 					  here */
-	rule = o.eh_frame_hdr ? compute(o.eh_frame_hdr, pc) : SEEP_RULE_NONE;
+	rule = compute(o.eh_frame_hdr, pc);
 	/* The loader's entry code is nobody's callee and has no FDE. */
 	if (rule == SEEP_RULE_NONE && strstr(o.name, "/ld-linux"))
 		rule = SEEP_RULE_END;

@@ -32,6 +32,11 @@ bool seep_cfi_init(void);
  * less one, or an interrupted pc itself. */
 seep_rule seep_cfi_rule_slow(uint64_t pc);
 
+/* The row behind that rule, for what a rule cannot hold; false: none that is
+ * understood. Interpreted anew at each call. *signal: a signal's frame. */
+struct seep_row;
+bool seep_cfi_row(uint64_t pc, struct seep_row *row, bool *signal);
+
 /* Forgets every rule: code may lie elsewhere now. */
 void seep_cfi_flush(void);
 

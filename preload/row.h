@@ -23,12 +23,20 @@ enum seep_saved {
 	SEEP_SAVED_OTHER,
 };
 
+/* The same for a register that functions keep for their callers, apart from the
+ * frame pointer; needed only where a CFA hangs on it. */
+struct seep_kept {
+	enum seep_saved where;
+	int32_t off;
+};
+
 struct seep_row {
 	int cfa_reg; /* SEEP_REG_SP, SEEP_REG_BP, another; -1: expression */
 	int64_t cfa_off;
 	bool cfa_deref; /* of an expression: CFA = *(reg + off) */
 	enum seep_saved bp, ra;
 	int64_t bp_off, ra_off;
+	struct seep_kept kept[SEEP_NR_KEPT];
 };
 
 #if defined(__x86_64__)

@@ -61,6 +61,15 @@ static inline uint64_t seep_caller_bp(void **frame)
 #define SEEP_REG_SP 7
 #define SEEP_REG_PC 16 /* in expressions: the address itself */
 
+/* The registers that a function keeps for its caller, besides rsp and rbp: rbx,
+ * r12 to r15. The place of one among them, or -1. */
+#define SEEP_NR_KEPT 5
+
+static inline int seep_kept_index(uint64_t reg)
+{
+	return reg == 3 ? 0 : reg >= 12 && reg <= 15 ? (int)reg - 11 : -1;
+}
+
 /* The table of rules: 2-way sets of 64-bit words {tag : 32, rule : 32}. With
  * the number of the set the tag is all of a 47-bit pc, so a hit is exact. */
 #define SEEP_RULE_KEY_BITS 47

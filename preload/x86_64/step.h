@@ -12,6 +12,8 @@
 #ifndef SEEP_PRELOAD_X86_64_STEP_H
 #define SEEP_PRELOAD_X86_64_STEP_H
 
+#include "preload/x86_64/registers.h"
+
 static inline enum seep_step seep_step(
     struct seep_frame_state *s, struct seep_frame_state *next, uint64_t end)
 {
@@ -58,6 +60,9 @@ static inline enum seep_step seep_step(
 		return next->pc ? SEEP_STEP_ON : SEEP_STEP_END;
 	case SEEP_RULE_END:
 		return SEEP_STEP_END;
+	case SEEP_RULE_COMPLEX:
+		s->flags |= SEEP_FRAME_UNCHECKED | SEEP_FRAME_USES_BP;
+		return seep_step_by_row(s, next, limit);
 	default:
 		return SEEP_STEP_CUT;
 	}

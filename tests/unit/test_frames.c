@@ -201,6 +201,42 @@ NI static void down(int n)
 	__asm__ volatile("" ::: "memory");
 }
 
+#ifdef __x86_64__
+/* As in the loader's lazy binding: the CFA hangs on rbx. */
+void by_rbx(void (*fn)(int), int depth);
+__asm__(".text\n"
+	".type by_rbx, @function\n"
+	"by_rbx:\n"
+	"	.cfi_startproc\n"
+	"	pushq %rbx\n"
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	.cfi_rel_offset %rbx, 0\n"
+	"	movq %rsp, %rbx\n"
+	"	.cfi_def_cfa_register %rbx\n"
+	"	andq $-64, %rsp\n"
+	"	subq $256, %rsp\n"
+	"	movq %rdi, %rax\n"
+	"	movl %esi, %edi\n"
+	"	call *%rax\n"
+	"	movq %rbx, %rsp\n"
+	"	.cfi_def_cfa_register %rsp\n"
+	"	popq %rbx\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	.cfi_restore %rbx\n"
+	"	ret\n"
+	"	.cfi_endproc\n"
+	".size by_rbx, . - by_rbx\n");
+
+START_TEST(frames_that_hang_on_another_register)
+{
+	for (int i = 0; i < 20; i++) {
+		by_rbx(wander, i % 5);
+		by_rbx(plain, 3);
+	}
+}
+END_TEST
+#endif
+
 START_TEST(a_stack_deeper_than_the_first_memory)
 {
 	down(1500);
@@ -354,6 +390,9 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, random_calls_of_all_kinds_of_frames);
+#ifdef __x86_64__
+	tcase_add_test(tc, frames_that_hang_on_another_register);
+#endif
 	tcase_add_test(tc, a_stack_deeper_than_the_first_memory);
 	tcase_add_test(tc, after_longjmp);
 	tcase_add_loop_test(tc, in_a_signal_handler, 0, 2);
