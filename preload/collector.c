@@ -230,17 +230,20 @@ static void become_collector(int listener, const char *bin)
 {
 	static const char *const fallback = SEEP_BINDIR "/seep";
 	const char *argv[] = {"seep", "collect", "--bare", NULL};
-	char *envp[64];
-	int n = 0;
+	char *only_ours[2] = {socket_env, NULL}, **envp = only_ours;
+	size_t n = 0, nr = 0;
 
-	for (char **e = seep_env(); e && *e && n < 63; e++)
+	for (char **e = seep_env(); e && *e; e++)
+		nr++;
+	if (nr)
+		envp = seep_sys_grab((nr + 2) * sizeof(*envp));
+	if (!envp)
+		seep_sys(SYS_exit_group, 127);
+	for (char **e = seep_env(); nr; nr--, e++)
 		if (strncmp(*e, "LD_PRELOAD=", 11) &&
 		    strncmp(*e, "LD_AUDIT=", 9))
 			envp[n++] = *e;
-	if (n == 63) /* rather without the user's than with half of it */
-		n = 0;
-	envp[n++] = socket_env;
-	envp[n] = NULL;
+	envp[n] = socket_env;
 	if (listener == 3)
 		seep_sys(SYS_fcntl, 3, F_SETFD, 0);
 	else
