@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""What seep is to reach, and whether it did."""
+import statistics
+
+from . import figures as f
+
+REAL = ("sqlite3", "python3", "perl", "git", "cc1plus", "jq", "xmllint",
+        "redis")
+SAMPLING = "seep --sample 512K"
+KIB = 1024
+
+
+class Goal:
+    """A measure: what is wanted at least, what is aimed at, what it is.
+
+    `values` are several figures of the same measure (flat and hop), each with
+    its own limits; `low` says that less is better.
+    """
+
+    def __init__(self, title, values, least, aim, low=True, digits=2,
+                 unit="", note=""):
+        self.title = title
+        self.values = values
+        self.least = least
+        self.aim = aim
+        self.low = low
+        self.digits = digits
+        self.unit = unit
+        self.note = note
+
+    def measured(self):
+        if all(v is None for v in self.values):
+            return "not measured"
+        return " / ".join("-" if v is None else self._text(v)
+                          for v in self.values) + self.note
+
+    def limits(self, which):
+        return " / ".join(f"{v:g}{self.unit}" for v in which)
+
+    def _text(self, value):
+        if value == float("inf"):
+            return "all"
+        return f"{value:.{self.digits}f}{self.unit}"
+
+    def _reaches(self, limits):
+        # As it is printed: what looks equal to its limit is.
+        shown = [round(v, self.digits) for v in self.values]
+        return all(v <= limit if self.low else v >= limit
+                   for v, limit in zip(shown, limits))
+
+    def verdict(self):
+        if any(v is None for v in self.values):
+            return "-"
+        if self._reaches(self.aim):
+            return "aim met"
+        return "met" if self._reaches(self.least) else "missed"
+
+
+def _worst(figures, tool, metric):
+    """The largest quotient of the programs, and whose it is."""
+    found = [(figures.ratio(name, tool, metric), name) for name in REAL]
+    found = [pair for pair in found if pair[0] is not None]
+    return max(found) if found else (None, "")
+
+
+def _complete(figures, tool):
+    """All programs, or how many of them."""
+    n = sum(bool(figures.runs(name, tool)) for name in REAL)
+    return "" if n in (0, len(REAL)) else f"; {n} of {len(REAL)} programs"
+
+
+def goals(figures):
+    """All of them, in the order of the table."""
+    wall, wall_of = _worst(figures, "seep", f.wall_s)
+    cpu, cpu_of = _worst(figures, "seep", f.cpu_s)
+    sample, sample_of = _worst(figures, SAMPLING, f.wall_s)
+    sample_cpu, sample_cpu_of = _worst(figures, SAMPLING, f.cpu_s)
+    less = [x for x in (figures.times_less(name, "seep", "heaptrack", f.wall_s)
+                        for name in REAL) if x is not None]
+
+    def added(workload, metric=f.wall_ns):
+        return figures.added(workload, "seep", metric)
+
+    def named(*pairs):
+        names = " / ".join(name for _, name in pairs if name)
+        return f" ({names})" if names else ""
+
+    threads = figures.added("threads", "seep", f.rss)
+    return [
+        Goal("added ns per malloc/free pair, depth 20: flat / hop",
+             [added("d20-flat"), added("d20-hop")], (20, 60), (12, 40),
+             digits=1),
+        Goal("the same, depth 50 hop", [added("d50-hop")], (80,), (55,),
+             digits=1),
+        Goal("2 threads against 1, pairs per second: flat / hop",
+             [figures.speed_up(f"t1-{p}", f"t2-{p}", "seep")
+              for p in ("flat", "hop")], (1.8, 1.8), (1.95, 1.95), low=False,
+             unit=" x"),
+        Goal("heaptrack's added wall time / seep's, depth 20 hop",
+             [figures.times_less("d20-hop", "seep", "heaptrack", f.wall_ns)],
+             (10,), (20,), low=False, digits=1, unit=" x"),
+        Goal("heaptrack's added total CPU / seep's, depth 20 hop",
+             [figures.times_less("d20-hop", "seep", "heaptrack",
+                                 f.total_cpu_ns)],
+             (15,), (25,), low=False, digits=1, unit=" x"),
+        Goal("programs, over untraced, the worst: wall / total CPU",
+             [wall, cpu], (1.4, 1.4), (1.15, 1.15),
+             note=named((wall, wall_of), (cpu, cpu_of)) +
+             _complete(figures, "seep")),
+        Goal("heaptrack's added wall / seep's, programs: least / median",
+             [min(less), statistics.median(less)] if less else [None, None],
+             (2.5, 4), (5, 10), low=False, digits=1, unit=" x",
+             note=_complete(figures, "heaptrack")),
+        Goal("live-map bytes per live block: 24-1000 bytes / 1-64 KiB",
+             [figures.median("map-small", "untraced", f.map_bytes),
+              figures.median("map-large", "untraced", f.map_bytes)],
+             (28, 32), (12, 24), digits=0),
+        Goal("added memory of the program per thread, 1000 threads",
+             [None if threads is None else threads / KIB], (64,), (16,),
+             digits=1, unit=" KiB"),
+        Goal("sampling at 512 KiB, programs, the worst: wall / total CPU",
+             [sample, sample_cpu], (1.03, 1.03), (1.01, 1.01),
+             note=named((sample, sample_of), (sample_cpu, sample_cpu_of)) +
+             _complete(figures, SAMPLING)),
+    ]

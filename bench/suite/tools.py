@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""The tools that are compared: how each is put in front of a command."""
+import json
+import os
+import shutil
+import subprocess
+
+
+class Tool:
+    """A tool; `prefix` of its command line, {out} being a folder per run."""
+
+    name = ""
+    labels = ()         # what --tools calls it
+    share = 1.0         # of the operations of a loop: slow tools do fewer
+    every = 1           # runs in each round, or in every n-th
+    rounds_max = None
+    own_output = False  # prints among the program's output
+
+    def prefix(self, out):
+        raise NotImplementedError
+
+    def environment(self, _out):
+        return {}
+
+    def missing(self):
+        """Why it cannot be used, or None."""
+        return None
+
+    def version(self):
+        return ""
+
+    def remarks(self, _out, _run):
+        """What the tool itself says was lost in a run, as a list."""
+        return []
+
+
+def _first_line(*command):
+    try:
+        text = subprocess.run(command, capture_output=True, text=True,
+                              check=False, timeout=20).stdout
+    except OSError:
+        return ""
+    return text.strip().splitlines()[0] if text.strip() else ""
+
+
+class Untraced(Tool):
+    name = "untraced"
+    labels = ("untraced",)
+
+    def prefix(self, out):
+        return []
+
+
+class Seep(Tool):
+    name = "seep"
+    labels = ("seep",)
+    options = []
+    exact = True
+
+    def __init__(self, build):
+        self.program = os.path.join(build, "seep")
+        self.shim = os.path.join(build, ".libs", "libseep.so")
+
+    def prefix(self, out):
+        return [self.program, "run", "-q", *self.options, "-o",
+                os.path.join(out, "recording.seep"), "--"]
+
+    def environment(self, out):
+        # What it keeps of running programs goes where it is swept up.
+        return {"SEEP_SHIM": self.shim, "XDG_RUNTIME_DIR": out}
+
+    def missing(self):
+        for path in self.program, self.shim:
+            if not os.path.exists(path):
+                return f"no {path}: run make first"
+        return None
+
+    def remarks(self, out, run):
+        """What is missing in a recording may have made it cheap."""
+        report = subprocess.run(
+            [self.program, "report", "--format", "json",
+             os.path.join(out, "recording.seep")],
+            capture_output=True, text=True, check=False)
+        if report.returncode:
+            return ["not measured"]
+        drops, blocks = {}, 0
+        for process in json.loads(report.stdout)["processes"]:
+            blocks += process["totals"]["alloc_blocks"]
+            for cause, n in process["drops"].items():
+                drops[cause] = drops.get(cause, 0) + n
+        said = [f"{n} {cause}" for cause, n in sorted(drops.items())]
+        if self.exact and blocks < run.values.get("operations", 0):
+            said.append(f"only {blocks} allocations recorded")
+        return said
+
+
+class SeepSampling(Seep):
+    name = "seep --sample 512K"
+    labels = ("seep", "sample")
+    options = ["--sample", "512K"]
+    exact = False
+
+    def missing(self):
+        why = super().missing()
+        if why:
+            return why
+        usage = subprocess.run([self.program, "run", "-h"],
+                               capture_output=True, text=True, check=False)
+        return None if "--sample" in usage.stdout else "no such option yet"
+
+
+class Heaptrack(Tool):
+    name = "heaptrack"
+    labels = ("heaptrack",)
+    share = 0.1
+    every = 2
+    own_output = True
+
+    def prefix(self, out):
+        return ["heaptrack", "-o", os.path.join(out, "heaptrack")]
+
+    def missing(self):
+        return None if shutil.which("heaptrack") else "not installed"
+
+    def version(self):
+        return _first_line("heaptrack", "--version")
+
+
+class Valgrind(Tool):
+    name = "valgrind"
+    labels = ("valgrind",)
+    share = 0.02
+    rounds_max = 1
+
+    def prefix(self, out):
+        return ["valgrind", "--tool=memcheck", "--leak-check=full",
+                "--log-file=" + os.path.join(out, "valgrind.%p")]
+
+    def missing(self):
+        return None if shutil.which("valgrind") else "not installed"
+
+    def version(self):
+        return _first_line("valgrind", "--version")
+
+
+def all_tools(build):
+    """In the order in which a round runs them."""
+    return [Untraced(), Seep(build), SeepSampling(build), Heaptrack(),
+            Valgrind()]
