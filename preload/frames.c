@@ -2,16 +2,13 @@
 /*
  * frames.c - the stack of the current allocation -> a node of the call tree
  *
- * Two allocations of a thread share most of their outer frames. The thread
- * keeps its last stack. A new walk steps outwards by rules until it meets a
- * frame in the same state (pc, sp, bp) as one it knows; from there each known
- * step is only checked: a step reads the return address and perhaps the saved
- * bp from fixed slots, so as long as these hold what they held, the next state
- * is the known one. By induction this is exact. The slots are read in the order
- * in which a walk would read them, so nothing else is touched.
+ * A stack that the thread has seen before is known again (recall.h). Another
+ * one shares its outer frames with the stack before it, as a rule: a walk steps
+ * outwards by rules until it meets a frame of that stack in the same state;
+ * from there the known frames are only checked.
  *
- * Fresh frames are looked up in the call tree from the outside in; a small
- * table of the thread's own answers most of these look-ups.
+ * Frames that are new are looked up in the call tree from the outside in; a
+ * small table of the thread's own answers most of these look-ups.
  */
 #include <string.h>
 
@@ -19,8 +16,6 @@
 #include "preload/step.h"
 #include "preload/sys.h"
 
-#define FIRST_ROOM  64u
-#define MAX_ROOM    (1u << 20)
 #define FIRST_EDGES 256u
 #define MAX_EDGES   (1u << 15)
 #define NESTED_ROOM 256u
@@ -42,64 +37,19 @@ void seep_frames_unload_end(void)
 	atomic_fetch_sub(&seep_cfi_closing, 1);
 }
 
-/* Places for `room` frames in one piece of memory; bytes_for(room) long. */
-static void lay_out(struct seep_frames *f, void *p, uint32_t room)
-{
-	f->known = p;
-	f->fresh = f->known + room;
-	f->checks = (struct seep_check *)(f->fresh + room);
-	f->room = room;
-}
-
-static size_t bytes_for(uint32_t room)
-{
-	return room * (2 * sizeof(struct seep_frame_state) +
-			  2 * sizeof(struct seep_check));
-}
-
 bool seep_frames_init(struct seep_frames *f)
 {
-	unsigned char *p = seep_sys_grab(
-	    bytes_for(FIRST_ROOM) + FIRST_EDGES * sizeof(*f->edges));
-
 	memset(f, 0, sizeof(*f));
-	if (!p)
-		return false;
-	lay_out(f, p, FIRST_ROOM);
-	f->edges = (struct seep_edge *)(p + bytes_for(FIRST_ROOM));
+	f->edges = seep_sys_grab(FIRST_EDGES * sizeof(*f->edges));
 	f->edge_mask = FIRST_EDGES - 1;
-	return true;
+	return f->edges && seep_recall_init(&f->recall);
 }
 
 void seep_frames_reset(struct seep_frames *f)
 {
-	f->nr_known = 0;
+	seep_recall_reset(&f->recall);
 	memset(f->edges, 0, (f->edge_mask + 1) * sizeof(*f->edges));
 	memset(f->near, 0, sizeof(f->near));
-}
-
-/* Room for twice as many frames. The first room shares its pages with the
- * first edges and stays. */
-static bool more_room(struct seep_frames *f, uint32_t nr_fresh)
-{
-	struct seep_frames old = *f;
-	uint32_t room = f->room * 2;
-	void *p;
-
-	if (room > MAX_ROOM)
-		return false;
-	p = seep_sys_grab(bytes_for(room));
-	if (!p)
-		return false;
-	lay_out(f, p, room);
-	memcpy(f->known, old.known, old.nr_known * sizeof(*f->known));
-	memcpy(f->fresh, old.fresh, nr_fresh * sizeof(*f->fresh));
-	if (old.nr_known)
-		memcpy(f->checks, old.checks,
-		    old.known[old.nr_known - 1].checks * sizeof(*f->checks));
-	if (old.room > FIRST_ROOM)
-		seep_sys_release(old.known, bytes_for(old.room));
-	return true;
 }
 
 static void more_edges(struct seep_frames *f)
@@ -116,8 +66,7 @@ static void more_edges(struct seep_frames *f)
 	f->edges = e;
 	atomic_signal_fence(memory_order_seq_cst);
 	f->edge_mask = nr - 1;
-	if (old_nr > FIRST_EDGES)
-		seep_sys_release(old, old_nr * sizeof(*e));
+	seep_sys_release(old, old_nr * sizeof(*e));
 }
 
 /* ---- steps ------------------------------------------------------------- */
@@ -132,65 +81,6 @@ static inline uint64_t stack_end(uint64_t sp)
 	uint64_t least = up_to_tp < up_to_main ? up_to_tp : up_to_main;
 
 	return least < STACK_MAX ? sp + least : 0;
-}
-
-/*
- * Does every step from known[i] outwards still lead where it led? Returns 0 if
- * all do, else the index of the frame that is left another way. Saved values of
- * bp that no frame further out needs may differ: they have no check.
- */
-static uint32_t check_outwards(const struct seep_frames *f, uint32_t i)
-{
-	uint32_t failed = seep_frames_check(f->checks, f->known[i].checks);
-	uint32_t lo = 0, hi = i;
-
-	if (!failed)
-		return 0;
-	/* The outermost frame whose checks include the one that failed. */
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (f->known[mid].checks >= failed)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
-}
-
-/* Notes what to check for the step from known[i] to known[i - 1]. */
-static void put_checks(struct seep_frames *f, uint32_t i)
-{
-	static const uint64_t never;
-	struct seep_frame_state *k = &f->known[i];
-	struct seep_check *c;
-
-	if (!i) {
-		k->checks = 0;
-		return;
-	}
-	c = &f->checks[k[-1].checks];
-	if (k->flags & SEEP_FRAME_UNCHECKED) {
-		c->addr = (uint64_t)(uintptr_t)&never;
-		c++->value = 1;
-	} else {
-		if (k->bp_slot && k[-1].flags & SEEP_FRAME_NEEDS_BP) {
-			c->addr =
-			    k[-1].sp + (uint64_t)((int64_t)k->bp_slot * 8);
-			c++->value = k[-1].bp;
-		}
-		*c++ = seep_step_check(k, &k[-1]);
-	}
-	k->checks = (uint32_t)(c - f->checks);
-}
-
-/* Is this the known frame, as far as anything further out depends on it? */
-static inline bool is_known(
-    const struct seep_frame_state *k, const struct seep_frame_state *s)
-{
-	return k->sp == s->sp && k->pc == s->pc &&
-	       !((k->flags ^ s->flags) & SEEP_FRAME_EXACT) &&
-	       (!(k->flags & SEEP_FRAME_NEEDS_BP) || k->bp == s->bp);
 }
 
 /* ---- nodes ------------------------------------------------------------- */
@@ -273,14 +163,115 @@ static uint32_t truncated_root(void)
 
 /* ---- captures ---------------------------------------------------------- */
 
+/* Gives the nr frames at f, innermost first, their nodes and flags. They hang
+ * on the frame behind them if that is known, else on node `root`. */
+static void name_frames(struct seep_frames *f, struct seep_frame *frames,
+    uint32_t nr, bool known, uint32_t root)
+{
+	const struct seep_frame *outer = known ? &frames[nr] : NULL;
+	uint32_t node = known ? seep_frame_node(outer) : root;
+
+	for (struct seep_frame *s = &frames[nr]; s-- > frames; outer = s) {
+		bool exact = s->tag & SEEP_FRAME_EXACT;
+
+		/* rbp as it is here is what the next frame out computes with,
+		 * unless that one's was read from memory. */
+		if (outer && outer->tag & SEEP_FRAME_NEEDS_BP && !outer->bp_at)
+			s->tag |= SEEP_FRAME_NEEDS_BP;
+		if (s->tag & SEEP_FRAME_NEEDS_BP && s->bp_at)
+			s->tag |= SEEP_FRAME_CHECK_BP;
+		if (s->pc)
+			node = child(f, node, s->pc, exact);
+		s->tag |= node;
+	}
+}
+
+/*
+ * The current stack by walking it; `key` is the guess that would have found it.
+ */
+static uint32_t walk(struct seep_frames *f, void **frame, uint64_t key)
+{
+	struct seep_recall *r = &f->recall;
+	struct seep_stack *s = seep_recall_at(r, r->used);
+	const struct seep_stack *last = seep_recall_at(r, r->last);
+	uint32_t n = 0, j = 0, room = seep_recall_free(r), known = 0;
+	struct seep_frame cur = {.pc = seep_caller_pc(frame),
+	    .sp = seep_caller_sp(frame),
+	    .bp = seep_caller_bp(frame)};
+	uint64_t end = stack_end(cur.sp);
+	enum seep_step st = SEEP_STEP_ON;
+	uint32_t node;
+
+	for (;;) {
+		if (n + 1 >= room) {
+			if (!seep_recall_room(r, n, n + 2)) {
+				st = SEEP_STEP_CUT;
+				break;
+			}
+			s = seep_recall_at(r, r->used);
+			last = seep_recall_at(r, r->last);
+			room = seep_recall_free(r);
+		}
+		while (j < last->nr && last->frames[j].sp < cur.sp)
+			j++;
+		if (j < last->nr &&
+		    seep_frame_is(&last->frames[j], cur.pc, cur.sp, cur.bp) &&
+		    !((last->frames[j].tag ^ cur.tag) & SEEP_FRAME_EXACT)) {
+			const struct seep_frame *all = last->frames + last->nr;
+			const struct seep_frame *left =
+			    seep_recall_check(&last->frames[j + 1], all);
+
+			if (left == all) {
+				known = last->nr - j;
+				break;
+			}
+			/* Walk on, and try again further out than that. */
+			j = (uint32_t)(left - last->frames);
+		}
+		st = seep_step(&cur, &s->frames[n + 1], end);
+		s->frames[n++] = cur;
+		cur = s->frames[n];
+		if (st != SEEP_STEP_ON) {
+			n += cur.sp != 0;
+			break;
+		}
+		if (cur.tag & SEEP_FRAME_EXACT)
+			end = stack_end(cur.sp);
+	}
+	if (n + known > room) {
+		s = seep_recall_room(r, n, n + known);
+		if (!s)
+			return SEEP_NODE_FULL;
+		last = seep_recall_at(r, r->last);
+		j = last->nr - known;
+	}
+	if (known) {
+		struct seep_frame *met = &s->frames[n];
+
+		memcpy(met, &last->frames[j], known * sizeof(*met));
+		/* The same state, but this walk came to it in its own way. */
+		met->tag &= ~(SEEP_FRAME_BLIND | SEEP_FRAME_CHECK_BP);
+		met->tag |= cur.tag & SEEP_FRAME_BLIND;
+		met->bp = cur.bp;
+		met->bp_at = cur.bp_at;
+		if (met->tag & SEEP_FRAME_NEEDS_BP && met->bp_at)
+			met->tag |= SEEP_FRAME_CHECK_BP;
+	}
+	name_frames(
+	    f, s->frames, n, known, st == SEEP_STEP_CUT ? truncated_root() : 0);
+	s->nr = n + known;
+	node = seep_frame_node(&s->frames[0]);
+	seep_recall_keep(r, key);
+	return node;
+}
+
 uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame)
 {
 	uint32_t epoch =
 	    atomic_load_explicit(&seep_code_epoch, memory_order_relaxed);
-	struct seep_frame_state s;
-	uint32_t j, n = 0, node = 0;
-	uint64_t end;
-	bool cut = false;
+	struct seep_recall *r = &f->recall;
+	uint64_t key;
+	uint32_t at;
 
 	if (__builtin_expect(f->code_epoch != epoch, 0)) {
 		/* Code is being unloaded: keep nothing that may soon be wrong.
@@ -290,89 +281,28 @@ uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame)
 		seep_frames_reset(f);
 		f->code_epoch = epoch;
 	}
-	s.pc = seep_caller_pc(frame);
-	s.sp = seep_caller_sp(frame);
-	s.bp = seep_caller_bp(frame);
-	s.flags = 0;
-	end = stack_end(s.sp);
-	for (j = f->nr_known;;) {
-		struct seep_frame_state next;
-		enum seep_step st;
-
-		while (j > 0 && f->known[j - 1].sp < s.sp)
-			j--;
-		if (j > 0 && is_known(&f->known[j - 1], &s)) {
-			uint32_t left = check_outwards(f, j - 1);
-
-			if (!left) {
-				node = f->known[j - 1].node;
-				break;
-			}
-			/* Walk on, and try again further out than that. */
-			j = left;
-		}
-		if (n == f->room && !more_room(f, n)) {
-			cut = true;
-			j = 0;
-			break;
-		}
-		s.flags &= SEEP_FRAME_EXACT;
-		st = seep_step(&s, &next, end);
-		f->fresh[n++] = s;
-		if (st != SEEP_STEP_ON) {
-			cut = st == SEEP_STEP_CUT;
-			j = 0;
-			break;
-		}
-		s = next;
-		if (s.flags & SEEP_FRAME_EXACT)
-			end = stack_end(s.sp);
-	}
-	while (j + n > f->room)
-		if (!more_room(f, n)) {
-			f->nr_known = 0;
-			return SEEP_NODE_FULL;
-		}
-	/* Shorten what is known, rewrite, then extend: a handler that jumps out
-	 * of here leaves a shorter memory and never a wrong one. */
-	f->nr_known = j;
-	atomic_signal_fence(memory_order_seq_cst);
-	if (!j)
-		node = cut ? truncated_root() : 0;
-	for (uint32_t i = n; i-- > 0;) {
-		struct seep_frame_state *k = &f->known[j + (n - 1 - i)];
-
-		*k = f->fresh[i];
-		node = child(f, node, k->pc, k->flags & SEEP_FRAME_EXACT);
-		k->node = node;
-		if (k->flags & SEEP_FRAME_USES_BP ||
-		    (!k->bp_slot && k > f->known &&
-			k[-1].flags & SEEP_FRAME_NEEDS_BP))
-			k->flags |= SEEP_FRAME_NEEDS_BP;
-		put_checks(f, (uint32_t)(k - f->known));
-	}
-	atomic_signal_fence(memory_order_seq_cst);
-	f->nr_known = j + n;
-	return node;
+	at = seep_recall_find(r, seep_caller_pc(frame), seep_caller_sp(frame),
+	    seep_caller_bp(frame), &key);
+	if (at != SEEP_NO_STACK)
+		return seep_frame_node(&seep_recall_at(r, at)->frames[0]);
+	return walk(f, frame, key);
 }
 
 uint32_t seep_frames_walk(void **frame, uint64_t *pcs, uint32_t room, bool *cut)
 {
-	struct seep_frame_state s, next;
-	uint64_t end;
+	struct seep_frame s = {.pc = seep_caller_pc(frame),
+	    .sp = seep_caller_sp(frame),
+	    .bp = seep_caller_bp(frame)};
+	struct seep_frame next;
+	uint64_t end = stack_end(s.sp);
 	uint32_t n = 0;
 	enum seep_step st = SEEP_STEP_ON;
 
-	s.pc = seep_caller_pc(frame);
-	s.sp = seep_caller_sp(frame);
-	s.bp = seep_caller_bp(frame);
-	s.flags = 0;
-	end = stack_end(s.sp);
 	while (st == SEEP_STEP_ON && n < room) {
-		pcs[n++] = s.pc | (uint64_t)(s.flags & SEEP_FRAME_EXACT) << 63;
+		pcs[n++] = s.pc | (s.tag & SEEP_FRAME_EXACT ? 1ull << 63 : 0);
 		st = seep_step(&s, &next, end);
 		s = next;
-		if (s.flags & SEEP_FRAME_EXACT)
+		if (s.tag & SEEP_FRAME_EXACT)
 			end = stack_end(s.sp);
 	}
 	*cut = st != SEEP_STEP_END;

@@ -268,7 +268,6 @@ static struct thread *start_thread(void)
 	if (t) {
 		t->guard = NULL;
 		t->last_alloc = t->last_free = NULL;
-		t->frames.nr_known = 0;
 		atomic_fetch_add(&t->slot->generation, 1);
 	} else {
 		t = new_thread(tid);

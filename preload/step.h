@@ -21,14 +21,10 @@
 enum seep_step { SEEP_STEP_ON, SEEP_STEP_END, SEEP_STEP_CUT };
 
 /*
- * A CPU's step.h defines:
- *
- * seep_step(), from *s outwards to *next (pc, sp, bp, flags). What checking the
- * step again takes is noted in s->flags and s->bp_slot. `end`: nothing is read
- * at or above it; 0: unknown.
- *
- * seep_step_check(), where the step from *s to *next read the return address,
- * and what lies there.
+ * A CPU's step.h defines seep_step(), from *s outwards to *next: its pc, sp,
+ * bp, bp_at, ra_at and flags. Where that read memory and found the end, *next
+ * is a frame with pc 0 to find it by again; else next->sp is 0. `end`: nothing
+ * is read at or above it; 0: unknown.
  */
 #if defined(__x86_64__)
 #include "preload/x86_64/step.h"

@@ -54,6 +54,13 @@ static inline uint64_t seep_caller_bp(void **frame)
 	return (uint64_t)(uintptr_t)frame[0];
 }
 
+/* Where the return address lies by which a frame with this sp is reached. */
+static inline uint64_t seep_ra_slot(uint64_t sp, int16_t ra_at)
+{
+	(void)ra_at;
+	return sp - 8;
+}
+
 /* ---- rules ------------------------------------------------------------- */
 
 /* DWARF register numbers */

@@ -107,7 +107,7 @@ static __attribute__((noinline)) bool seep_registers_step(
 /* All registers at frame s, unwound from here. Each step up to s was taken
  * before, by rules: the slots are there. */
 static __attribute__((noinline)) bool seep_registers_at(
-    const struct seep_frame_state *s, struct seep_registers *r)
+    const struct seep_frame *s, struct seep_registers *r)
 {
 	__asm__ volatile("movq %%rbx, (%0)\n\t"
 			 "movq %%r12, 8(%0)\n\t"
@@ -133,14 +133,13 @@ static __attribute__((noinline)) bool seep_registers_at(
 }
 
 static __attribute__((noinline)) enum seep_step seep_step_by_row(
-    const struct seep_frame_state *s, struct seep_frame_state *next,
-    uint64_t limit)
+    const struct seep_frame *s, struct seep_frame *next, uint64_t limit)
 {
 	struct seep_registers r = {.sp = s->sp, .bp = s->bp, .pc = s->pc};
 	struct seep_row row;
 	bool signal;
 
-	r.exact = s->flags & SEEP_FRAME_EXACT;
+	r.exact = s->tag & SEEP_FRAME_EXACT;
 	if (!seep_cfi_row(r.pc - !r.exact, &row, &signal))
 		return SEEP_STEP_CUT;
 	if (row.cfa_reg >= 0 && seep_kept_index((uint64_t)row.cfa_reg) >= 0 &&

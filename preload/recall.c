@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recall.c - the stacks that a thread has seen, and how to know one again
+ *
+ * The arena is filled from the front. When it is full it is doubled, up to a
+ * limit; from there on everything but the last stack is forgotten and learned
+ * anew. The guesses are a table without buckets: the newer one stays.
+ */
+#include <string.h>
+
+#include "preload/recall.h"
+#include "preload/sys.h"
+
+#define FIRST_WORDS   1024u	 /* 8 KiB */
+#define MAX_WORDS     (1u << 18) /* 2 MiB: then forget */
+#define HARD_WORDS    (1u << 23) /* for one stack of a million frames */
+#define WORDS_A_GUESS 8u
+
+/* The empty stack, at 0, is nobody's: no frame has pc 0 and sp 0. */
+#define FIRST_STACK SEEP_STACK_WORDS(1)
+
+static size_t bytes_for(uint32_t words)
+{
+	return words * sizeof(uint64_t) +
+	       words / WORDS_A_GUESS * sizeof(uint32_t);
+}
+
+bool seep_recall_init(struct seep_recall *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->arena = seep_sys_grab(bytes_for(FIRST_WORDS));
+	if (!r->arena)
+		return false;
+	r->guesses = (uint32_t *)(r->arena + FIRST_WORDS);
+	r->shift = (uint32_t)__builtin_clzll(FIRST_WORDS / WORDS_A_GUESS) + 1;
+	r->room = FIRST_WORDS;
+	seep_recall_reset(r);
+	return true;
+}
+
+void seep_recall_reset(struct seep_recall *r)
+{
+	r->last = SEEP_NO_STACK;
+	memset(r->guesses, 0, sizeof(*r->guesses) << (64 - r->shift));
+	atomic_signal_fence(memory_order_seq_cst);
+	seep_recall_at(r, 0)->nr = 1;
+	r->used = FIRST_STACK;
+}
+
+/* ---- finding ----------------------------------------------------------- */
+
+/* The guess after finding `value` where the frames of s from f on begin to
+ * differ: by all that was found up to there. */
+static uint64_t next_key(uint64_t key, const struct seep_stack *s,
+    const struct seep_frame *f, uint64_t value)
+{
+	for (const struct seep_frame *i = s->frames + 1; i < f; i++)
+		key = (key << 7 | key >> 57) ^ i->pc;
+	return seep_recall_next_key(key, f->sp, value);
+}
+
+uint32_t seep_recall_find(
+    struct seep_recall *r, uint64_t pc, uint64_t sp, uint64_t bp, uint64_t *ret)
+{
+	uint64_t first = seep_recall_key(pc, sp), key = first, value;
+	long far = -1;
+
+	for (;;) {
+		uint32_t at = seep_recall_guess(r, key);
+		const struct seep_stack *s = seep_recall_at(r, at);
+		const struct seep_frame *f = s->frames, *end = f + s->nr;
+
+		*ret = key;
+		if (f->pc != pc || f->sp != sp)
+			return SEEP_NO_STACK;
+		if (f->tag & SEEP_FRAME_NEEDS_BP && f->bp != bp)
+			value = bp;
+		else {
+			f = seep_recall_check(f + 1, end);
+			if (f == end) {
+				r->guesses[first >> r->shift] = at;
+				r->last = at;
+				return at;
+			}
+			/* A walk would read these slots as well. */
+			if (f->tag & SEEP_FRAME_BLIND)
+				return SEEP_NO_STACK;
+			value = f->bp;
+			if (f->tag & SEEP_FRAME_CHECK_BP)
+				value = seep_stack_load(
+				    f->sp + (uint64_t)(f->bp_at * 8));
+			if (value == f->bp)
+				value = seep_stack_load(
+				    seep_ra_slot(f->sp, f->ra_at));
+		}
+		/* Each guess must be a better one. */
+		if (f - s->frames <= far)
+			return SEEP_NO_STACK;
+		far = f - s->frames;
+		key = next_key(first, s, f, value);
+	}
+}
+
+/* ---- keeping ----------------------------------------------------------- */
+
+/* Forgets all but the last stack; `nr` words behind it are moved along. */
+static void forget(struct seep_recall *r, uint32_t nr)
+{
+	uint32_t last = r->last, from = r->used, words = 0;
+
+	r->last = SEEP_NO_STACK;
+	memset(r->guesses, 0, sizeof(*r->guesses) << (64 - r->shift));
+	atomic_signal_fence(memory_order_seq_cst);
+	r->used = FIRST_STACK;
+	if (last != SEEP_NO_STACK) {
+		words = SEEP_STACK_WORDS(seep_recall_at(r, last)->nr);
+		memmove(r->arena + FIRST_STACK, r->arena + last,
+		    words * sizeof(*r->arena));
+		r->used += words;
+	}
+	memmove(r->arena + r->used, r->arena + from, nr * sizeof(*r->arena));
+	atomic_signal_fence(memory_order_seq_cst);
+	if (words)
+		r->last = FIRST_STACK;
+}
+
+static bool grow(struct seep_recall *r, uint32_t nr, uint32_t room)
+{
+	uint64_t *old = r->arena, *arena;
+	uint32_t old_room = r->room, at;
+
+	if (room > HARD_WORDS)
+		return false;
+	arena = seep_sys_grab(bytes_for(room));
+	if (!arena)
+		return false;
+	memcpy(arena, old, (r->used + nr) * sizeof(*arena));
+	/* A stack is in the same place in both, so at any moment either goes
+	 * with either table. */
+	r->arena = arena;
+	r->guesses = (uint32_t *)(arena + room);
+	atomic_signal_fence(memory_order_seq_cst);
+	r->shift = (uint32_t)__builtin_clzll(room / WORDS_A_GUESS) + 1;
+	r->room = room;
+	for (at = FIRST_STACK; at < r->used;) {
+		const struct seep_stack *s = seep_recall_at(r, at);
+		uint64_t key =
+		    seep_recall_key(s->frames[0].pc, s->frames[0].sp);
+
+		r->guesses[key >> r->shift] = at;
+		at += SEEP_STACK_WORDS(s->nr);
+	}
+	seep_sys_release(old, bytes_for(old_room));
+	return true;
+}
+
+struct seep_stack *seep_recall_room(
+    struct seep_recall *r, uint32_t done, uint32_t nr)
+{
+	uint32_t words = SEEP_STACK_WORDS(done), kept = FIRST_STACK;
+
+	if (r->last != SEEP_NO_STACK)
+		kept += SEEP_STACK_WORDS(seep_recall_at(r, r->last)->nr);
+	while (seep_recall_free(r) < nr) {
+		if (r->room >= MAX_WORDS &&
+		    kept + SEEP_STACK_WORDS(nr) <= r->room)
+			forget(r, words);
+		else if (!grow(r, words, r->room * 2))
+			return NULL;
+	}
+	return seep_recall_at(r, r->used);
+}
+
+/* The same stack, if it is here: found by its node, proved by its slots. */
+static uint32_t same(struct seep_recall *r, uint64_t key, uint32_t tag)
+{
+	uint32_t at = seep_recall_guess(r, key);
+	const struct seep_stack *s = seep_recall_at(r, at);
+	const struct seep_stack *mine = seep_recall_at(r, r->used);
+	const struct seep_frame *end = s->frames + s->nr;
+
+	return at != SEEP_NO_STACK && s->frames[0].tag == tag &&
+		       seep_frame_is(&s->frames[0], mine->frames[0].pc,
+			   mine->frames[0].sp, mine->frames[0].bp) &&
+		       seep_recall_check(s->frames + 1, end) == end
+		   ? at
+		   : SEEP_NO_STACK;
+}
+
+void seep_recall_keep(struct seep_recall *r, uint64_t key)
+{
+	const struct seep_stack *s = seep_recall_at(r, r->used);
+	const struct seep_frame *leaf = &s->frames[0];
+	uint64_t first = seep_recall_key(leaf->pc, leaf->sp);
+	uint64_t by_node = seep_recall_next_key(first, 0, leaf->tag);
+	uint32_t at = same(r, by_node, leaf->tag);
+
+	if (at == SEEP_NO_STACK) {
+		at = r->used;
+		r->used += SEEP_STACK_WORDS(s->nr);
+		/* A handler may jump out anywhere: whole before it is named. */
+		atomic_signal_fence(memory_order_seq_cst);
+		r->guesses[by_node >> r->shift] = at;
+	}
+	r->guesses[key >> r->shift] = at;
+	r->guesses[first >> r->shift] = at;
+	r->last = at;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recall.h - the stacks that a thread has seen, and how to know one again
+ *
+ * A program allocates from few stacks, over and over. Each stack that was
+ * walked is kept with every frame's state and the slots that led there. To know
+ * it again is to read those slots, from the allocating frame outwards, and to
+ * find what they held: each step is a function of the state (pc, sp, bp) and
+ * of the slots it reads, so by induction the stack is the same, exactly. The
+ * slots are read in the order of a walk, so nothing else is ever touched.
+ *
+ * Which stack to try is a guess by hash, and where it differs, the value found
+ * there makes the next guess. A bad guess costs time, never truth.
+ *
+ * Threads:  a struct seep_recall belongs to one thread.
+ * Signals:  not reentrant. A handler may jump out of any function here for
+ *           good: what is kept stays right, at worst something is forgotten.
+ * Memory:   private memory of its own, grown by doubling and kept.
+ * Trust:    see above.
+ * Units:    addresses; stacks are named by their place in 8-byte words.
+ * Errors:   without memory less is kept.
+ */
+#ifndef SEEP_PRELOAD_RECALL_H
+#define SEEP_PRELOAD_RECALL_H
+
+#include <stdbool.h>
+
+#include "preload/cpu.h"
+#include "wire/layout.h"
+
+/* The state of unwinding at one frame, and how it was come by. */
+struct seep_frame {
+	uint64_t pc;	 /* 0: there the stack ended */
+	uint64_t sp, bp; /* bp: the CPU's frame pointer */
+	uint32_t tag;	 /* node of the call tree, and flags */
+	int16_t bp_at;	 /* words from sp where bp was saved; 0: not */
+	int16_t ra_at;	 /* and pc, where that is not the same everywhere */
+};
+
+/* flags of seep_frame.tag, above the node */
+#define SEEP_FRAME_EXACT    (1u << 28) /* interrupted pc, no return address */
+#define SEEP_FRAME_NEEDS_BP (1u << 29) /* bp matters here or further out */
+#define SEEP_FRAME_CHECK_BP (1u << 30) /* ... and was read from bp_at */
+#define SEEP_FRAME_BLIND    (1u << 31) /* reached by reading other slots, too */
+
+_Static_assert(SEEP_NODE_BITS == 28, "flags above the node");
+_Static_assert(sizeof(struct seep_frame) == 32, "a frame");
+
+/* Innermost frame first. */
+struct seep_stack {
+	uint32_t nr, pad;
+	struct seep_frame frames[];
+};
+
+struct seep_recall {
+	uint64_t *arena; /* its first stack is an empty one */
+	uint32_t *guesses;
+	uint32_t shift;	     /* 64 - log2 of the number of guesses */
+	uint32_t used, room; /* of the arena, in words */
+	uint32_t last;	     /* the stack met last; SEEP_NO_STACK: none */
+};
+
+#define SEEP_NO_STACK	    0u
+#define SEEP_FRAME_WORDS    4u
+#define SEEP_STACK_WORDS(n) (1u + SEEP_FRAME_WORDS * (n))
+
+bool seep_recall_init(struct seep_recall *r);
+
+/* Forgets everything: code has moved, or the nodes are of another tree. */
+void seep_recall_reset(struct seep_recall *r);
+
+static inline uint64_t seep_stack_load(uint64_t addr)
+{
+	return *(const volatile uint64_t *)(uintptr_t)addr;
+}
+
+static inline uint32_t seep_frame_node(const struct seep_frame *f)
+{
+	return f->tag & SEEP_NODE_MAX;
+}
+
+static inline struct seep_stack *seep_recall_at(
+    const struct seep_recall *r, uint32_t at)
+{
+	return (struct seep_stack *)(r->arena + at);
+}
+
+static inline uint64_t seep_recall_key(uint64_t pc, uint64_t sp)
+{
+	return (pc ^ sp << 20) * 0x9e3779b97f4a7c15ull;
+}
+
+/* The guess after finding `value` at `addr` in a stack that began with key. */
+static inline uint64_t seep_recall_next_key(
+    uint64_t key, uint64_t addr, uint64_t value)
+{
+	return (key ^ addr << 24 ^ value) * 0x9e3779b97f4a7c15ull;
+}
+
+static inline uint32_t seep_recall_guess(
+    const struct seep_recall *r, uint64_t key)
+{
+	return r->guesses[key >> r->shift];
+}
+
+/* Is this frame in the given state, as far as anything further out depends on
+ * it? */
+static inline bool seep_frame_is(
+    const struct seep_frame *f, uint64_t pc, uint64_t sp, uint64_t bp)
+{
+	return f->pc == pc && f->sp == sp &&
+	       (!(f->tag & SEEP_FRAME_NEEDS_BP) || f->bp == bp);
+}
+
+/*
+ * The first of the frames f .. end - 1 that is not reached any more by the step
+ * from the frame before it; `end` if all are. f[-1] is known to be right.
+ */
+static inline const struct seep_frame *seep_recall_check(
+    const struct seep_frame *f, const struct seep_frame *end)
+{
+	for (; f < end; f++) {
+		if (f->tag & (SEEP_FRAME_BLIND | SEEP_FRAME_CHECK_BP) &&
+		    (f->tag & SEEP_FRAME_BLIND ||
+			seep_stack_load(f->sp + (uint64_t)(f->bp_at * 8)) !=
+			    f->bp))
+			break;
+		if (seep_stack_load(seep_ra_slot(f->sp, f->ra_at)) != f->pc)
+			break;
+	}
+	return f;
+}
+
+/*
+ * A stack that is the current one, or SEEP_NO_STACK; then *key is the guess
+ * that was missing.
+ */
+uint32_t seep_recall_find(struct seep_recall *r, uint64_t pc, uint64_t sp,
+    uint64_t bp, uint64_t *key);
+
+/*
+ * Where to put a stack of nr frames together, `done` of which are there
+ * already; NULL without memory. Stacks may move: ask seep_recall_at() again.
+ */
+struct seep_stack *seep_recall_room(
+    struct seep_recall *r, uint32_t done, uint32_t nr);
+
+/* Frames that can be put there without asking for more room. */
+static inline uint32_t seep_recall_free(const struct seep_recall *r)
+{
+	return r->used < r->room ? (r->room - r->used - 1) / SEEP_FRAME_WORDS
+				 : 0;
+}
+
+/*
+ * Keeps the stack put together there, for the guess at `key` and for that of
+ * its innermost frame; or, if it is known already, keeps only the guesses.
+ */
+void seep_recall_keep(struct seep_recall *r, uint64_t key);
+
+#endif

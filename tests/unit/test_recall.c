@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_recall.c - a stack is known again when all its slots hold, else never
+ *
+ * The stacks lie in an array: frame i's return address is in words[4 * i - 1],
+ * its saved rbp in words[4 * i - 2].
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload/recall.h"
+
+#define LEAF_PC 0x400000u
+#define DEPTH	200u
+
+static uint64_t words[4 * DEPTH];
+static struct seep_recall recall;
+
+static uint64_t sp_of(uint32_t i)
+{
+	return (uint64_t)(uintptr_t)&words[4 * i];
+}
+
+/* What a walk over `nr` frames would keep, their slots being as they are. */
+static void learn(uint32_t nr, uint32_t node, uint64_t key)
+{
+	struct seep_stack *s;
+
+	ck_assert_ptr_nonnull(seep_recall_room(&recall, 0, nr));
+	ck_assert_uint_le(recall.used + SEEP_STACK_WORDS(nr), recall.room);
+	ck_assert_uint_ge(seep_recall_free(&recall), nr);
+	s = seep_recall_at(&recall, recall.used);
+	memset(s->frames, 0, nr * sizeof(*s->frames));
+	s->nr = nr;
+	for (uint32_t i = 0; i < nr; i++) {
+		s->frames[i].pc = i ? words[4 * i - 1] : LEAF_PC;
+		s->frames[i].sp = sp_of(i);
+		s->frames[i].tag = node + i;
+	}
+	seep_recall_keep(&recall, key);
+}
+
+static uint64_t key;
+
+/* The node of the current stack, or 0 for one not known; sets `key`. */
+static uint32_t find(uint64_t bp)
+{
+	uint32_t at = seep_recall_find(&recall, LEAF_PC, sp_of(0), bp, &key);
+
+	if (at == SEEP_NO_STACK)
+		return 0;
+	ck_assert_uint_eq(recall.last, at);
+	return seep_frame_node(&seep_recall_at(&recall, at)->frames[0]);
+}
+
+static void setup(void)
+{
+	ck_assert(seep_recall_init(&recall));
+	for (uint32_t i = 0; i < 4 * DEPTH; i++)
+		words[i] = 0x500000 + i;
+}
+
+START_TEST(a_stack_is_known_by_every_slot)
+{
+	ck_assert_uint_eq(find(0), 0);
+	learn(10, 100, key);
+	ck_assert_uint_eq(find(0), 100);
+	for (uint32_t i = 1; i < 10; i++) {
+		words[4 * i - 1]++;
+		ck_assert_uint_eq(find(0), 0);
+		words[4 * i - 1]--;
+		ck_assert_uint_eq(find(0), 100);
+	}
+	words[4 * 10 - 1]++; /* beyond its end */
+	ck_assert_uint_eq(find(0), 100);
+}
+END_TEST
+
+START_TEST(the_value_found_leads_to_the_other_stack)
+{
+	uint32_t known = 0;
+
+	/* 16 stacks that differ in four slots each, far out and near. */
+	for (uint32_t v = 0; v < 16; v++) {
+		for (uint32_t bit = 0; bit < 4; bit++)
+			words[4 * (3 * bit + 1) - 1] =
+			    0x600000 + (v >> bit & 1);
+		ck_assert_uint_eq(find(0), 0);
+		learn(20, 1000 + 100 * v, key);
+		ck_assert_uint_eq(find(0), 1000 + 100 * v);
+	}
+	/* Each way in is learned once; a few guesses push out others. */
+	for (int round = 0; round < 8; round++)
+		for (uint32_t v = 0; v < 16; v++) {
+			uint32_t node;
+
+			for (uint32_t bit = 0; bit < 4; bit++)
+				words[4 * (3 * bit + 1) - 1] =
+				    0x600000 + (v * 7 >> bit & 1);
+			node = find(0);
+			if (!node)
+				learn(20, 1000 + 100 * (v * 7 % 16), key);
+			else
+				ck_assert_uint_eq(
+				    node, 1000 + 100 * (v * 7 % 16));
+			known += round == 7 && node;
+		}
+	ck_assert_uint_ge(known, 8);
+}
+END_TEST
+
+START_TEST(a_stack_met_in_another_way_is_not_kept_twice)
+{
+	uint32_t used;
+
+	find(0);
+	learn(10, 100, key);
+	used = recall.used;
+	learn(10, 100, key ^ 0xabcdef);
+	ck_assert_uint_eq(recall.used, used);
+	ck_assert_uint_eq(seep_recall_guess(&recall, key ^ 0xabcdef),
+	    seep_recall_guess(&recall, key));
+}
+END_TEST
+
+START_TEST(rbp_counts_where_it_is_needed)
+{
+	struct seep_frame *f;
+
+	find(7);
+	learn(10, 100, key);
+	f = seep_recall_at(&recall, recall.last)->frames;
+	ck_assert_uint_eq(find(8), 100);
+	f[0].tag |= SEEP_FRAME_NEEDS_BP;
+	f[0].bp = 7;
+	ck_assert_uint_eq(find(7), 100);
+	ck_assert_uint_eq(find(8), 0);
+	/* Saved in a slot: only what the slot holds counts. */
+	f[4].tag |= SEEP_FRAME_NEEDS_BP | SEEP_FRAME_CHECK_BP;
+	f[4].bp_at = -2;
+	f[4].bp = words[4 * 4 - 2];
+	ck_assert_uint_eq(find(7), 100);
+	words[4 * 4 - 2]++;
+	ck_assert_uint_eq(find(7), 0);
+}
+END_TEST
+
+START_TEST(what_cannot_be_checked_is_never_known)
+{
+	find(0);
+	learn(10, 100, key);
+	seep_recall_at(&recall, recall.last)->frames[9].tag |= SEEP_FRAME_BLIND;
+	ck_assert_uint_eq(find(0), 0);
+}
+END_TEST
+
+/* Far more stacks than there is room for, of all lengths: the bounds hold, the
+ * last one is always there, and many of the ones before it. */
+START_TEST(old_stacks_make_room)
+{
+	uint32_t known = 0;
+
+	for (uint32_t n = 0; n < 20000; n++) {
+		uint32_t nr = 1 + n * 7919 % DEPTH, before = recall.last;
+		uint64_t first;
+
+		words[3] = n;
+		words[7] = n & 1;
+		find(0);
+		learn(nr, 100 + n, key);
+		if (nr > 1) {
+			ck_assert_uint_eq(find(0), 100 + n);
+			ck_assert_uint_ne(recall.last, before);
+		}
+		first = words[3];
+		words[3] = n ? n - 1 : 0;
+		words[7] = words[3] & 1;
+		known += find(0) == 100 + n - 1;
+		words[3] = first;
+	}
+	ck_assert_uint_gt(known, 15000);
+	/* 2 MiB, and the table. */
+	ck_assert_uint_le(recall.room, 1u << 18);
+}
+END_TEST
+
+START_TEST(one_stack_may_be_larger_than_all_the_room)
+{
+	static uint64_t saved;
+	struct seep_stack *s;
+	uint32_t nr = 300000;
+
+	find(0);
+	learn(3, 50, key);
+	saved = key;
+	s = seep_recall_room(&recall, 0, nr);
+	ck_assert_ptr_nonnull(s);
+	ck_assert_uint_ge(seep_recall_free(&recall), nr);
+	memset(s->frames, 0, nr * sizeof(*s->frames));
+	s->nr = nr;
+	seep_recall_keep(&recall, saved ^ 1);
+	ck_assert_uint_eq(seep_recall_at(&recall, recall.last)->nr, nr);
+	/* Two of these are one too many for what may be had. */
+	ck_assert_ptr_null(seep_recall_room(&recall, 0, 4 * nr * 8));
+}
+END_TEST
+
+START_TEST(after_a_reset_nothing_is_known)
+{
+	find(0);
+	learn(10, 100, key);
+	seep_recall_reset(&recall);
+	ck_assert_uint_eq(find(0), 0);
+	ck_assert_uint_eq(recall.last, SEEP_NO_STACK);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("recall");
+	TCase *tc = tcase_create("recall");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, a_stack_is_known_by_every_slot);
+	tcase_add_test(tc, the_value_found_leads_to_the_other_stack);
+	tcase_add_test(tc, a_stack_met_in_another_way_is_not_kept_twice);
+	tcase_add_test(tc, rbp_counts_where_it_is_needed);
+	tcase_add_test(tc, what_cannot_be_checked_is_never_known);
+	tcase_add_test(tc, old_stacks_make_room);
+	tcase_add_test(tc, one_stack_may_be_larger_than_all_the_room);
+	tcase_add_test(tc, after_a_reset_nothing_is_known);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_set_tap(sr, "-");
+	srunner_run_all(sr, CK_SILENT);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
