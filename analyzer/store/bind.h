@@ -24,9 +24,14 @@ static inline void seep_bind_int(sqlite3_stmt *s, int at, int64_t value)
 
 /* A count. The difference of two counters that were read while the program
  * ran may be less than nothing; the file has no negative counts. */
+static inline int64_t seep_count(uint64_t value)
+{
+	return value > INT64_MAX ? 0 : (int64_t)value;
+}
+
 static inline void seep_bind_count(sqlite3_stmt *s, int at, uint64_t value)
 {
-	sqlite3_bind_int64(s, at, value > INT64_MAX ? 0 : (int64_t)value);
+	sqlite3_bind_int64(s, at, seep_count(value));
 }
 
 static inline void seep_bind_age(sqlite3_stmt *s, int at, uint64_t ms)
@@ -35,6 +40,14 @@ static inline void seep_bind_age(sqlite3_stmt *s, int at, uint64_t ms)
 		sqlite3_bind_null(s, at);
 	else
 		sqlite3_bind_int64(s, at, (int64_t)ms);
+}
+
+static inline void seep_result_age(sqlite3_context *to, uint64_t ms)
+{
+	if (ms > INT64_MAX)
+		sqlite3_result_null(to);
+	else
+		sqlite3_result_int64(to, (int64_t)ms);
 }
 
 /* The text must stay until the step. NULL gives NULL. */

@@ -16,6 +16,7 @@
 
 #include <sqlite3.h>
 
+#include "analyzer/store/feed.h"
 #include "analyzer/store/nodes.h"
 #include "analyzer/store/state.h"
 #include "analyzer/store/store.h"
@@ -81,8 +82,10 @@ struct seep_store {
 	/* The writer's memory of what it wrote; loaded when first needed. */
 	bool nodes_loaded, strings_loaded;
 	struct seep_nodes nodes;
+	uint32_t nr_nodes_put; /* so many of them are in the file */
 	struct seep_strings strings;
 	struct seep_state *states; /* one per process, a list */
+	struct seep_feed feed;	   /* of the statement at work */
 };
 
 /* The error of the last SQLite call of this store. */
@@ -101,6 +104,11 @@ struct seep_error *seep_store_prepare(struct seep_store *st,
 struct seep_error *seep_store_step_done(
     struct seep_store *st, sqlite3_stmt *s) SEEP_MUST_CHECK;
 
+/* Runs a statement that inserts from the table `feed`: those rows. */
+struct seep_error *seep_store_put_rows(struct seep_store *st,
+    enum seep_stmt which, seep_feed_fn *fn, const void *ctx,
+    size_t nr) SEEP_MUST_CHECK;
+
 /* Opens the database under its URI, NULL: its path; checks nothing yet. */
 struct seep_error *seep_store_connect(const char *path, const char *uri,
     int flags, bool writer, struct seep_store **ret) SEEP_MUST_CHECK;
@@ -110,6 +118,9 @@ struct seep_error *seep_store_exec(
 struct seep_error *seep_store_check_schema(
     struct seep_store *st) SEEP_MUST_CHECK;
 extern const char seep_store_schema[];
+
+/* Puts the nodes that are only in memory yet; a commit does, too. */
+struct seep_error *seep_store_put_nodes(struct seep_store *st) SEEP_MUST_CHECK;
 
 /* Unless the caller has a transaction open: opens one, and ends it. */
 struct seep_error *seep_store_scope_begin(

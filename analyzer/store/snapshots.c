@@ -108,21 +108,6 @@ static struct seep_error *put_snapshot_row(struct seep_store *st,
 	return err;
 }
 
-static struct seep_error *put_count(
-    struct seep_store *st, int64_t snapshot, const struct seep_site_row *row)
-{
-	sqlite3_stmt *s;
-	struct seep_error *err =
-	    seep_store_prepare(st, SEEP_STMT_COUNT_PUT, &s);
-
-	if (err)
-		return err;
-	seep_bind_int(s, 1, snapshot);
-	seep_bind_int(s, 2, row->site);
-	seep_bind_counts(s, 3, &row->counts);
-	return seep_store_step_done(st, s);
-}
-
 static void add_counts(struct seep_counts *to, const struct seep_counts *c)
 {
 	to->live_blocks += c->live_blocks;
@@ -162,85 +147,175 @@ static struct seep_error *merge_rows(struct seep_store *st,
 	return NULL;
 }
 
-/*
- * Which of the rows, position + 1, is that of each site the process ever had,
- * in the order of state->sites; 0 for those that are not among them. *twice is
- * set, and nothing else, when some site has two rows.
- */
-static struct seep_error *find_rows(struct seep_store *st,
-    struct seep_state *state, const struct seep_site_row *rows, size_t nr,
-    uint32_t **ret, bool *twice)
-{
-	_cleanup_(seep_freep) uint32_t *which = NULL;
+/* Where the sites of the rows are in state->sites, and which of those have a
+ * row at all. */
+struct places {
+	uint32_t *of_row;
+	unsigned char *has_row;
+};
 
-	*twice = false;
+static void places_deinit(struct places *p)
+{
+	free(p->of_row);
+	free(p->has_row);
+	*p = (struct places){0};
+}
+
+/* *twice is set, and the rest is of no use, when some site has two rows. */
+static struct seep_error *find_places(struct seep_store *st,
+    struct seep_state *state, const struct seep_site_row *rows, size_t nr,
+    struct places *p, bool *twice)
+{
+	p->of_row = malloc((nr + 1) * sizeof(*p->of_row));
+	if (!p->of_row)
+		return seep_store_no_memory(st);
 	for (size_t i = 0; i < nr; i++) {
+		int64_t at;
+
 		if (rows[i].site < 1 || rows[i].site > SEEP_STORE_MAX_NODES)
 			return seep_error_new(SEEP_ERROR_OTHER,
 			    "recording '%s': a site that cannot be", st->path);
-		if (seep_state_get(state, (uint32_t)rows[i].site) < 0)
+		at = seep_state_get(state, (uint32_t)rows[i].site);
+		if (at < 0)
 			return seep_store_no_memory(st);
+		p->of_row[i] = (uint32_t)at;
 	}
-	which = calloc((size_t)state->nr + 1, sizeof(*which));
-	if (!which)
+	p->has_row = calloc((size_t)state->nr + 1, 1);
+	if (!p->has_row)
 		return seep_store_no_memory(st);
+	*twice = false;
 	for (size_t i = 0; i < nr; i++) {
-		uint32_t *w =
-		    &which[seep_state_get(state, (uint32_t)rows[i].site)];
-
-		if (*w) {
-			*twice = true;
-			return NULL;
-		}
-		*w = (uint32_t)i + 1;
+		*twice |= p->has_row[p->of_row[i]];
+		p->has_row[p->of_row[i]] = 1;
 	}
-	*ret = no_cleanup_ptr(which);
 	return NULL;
 }
 
-static struct seep_error *put_changes(struct seep_store *st,
-    struct seep_state *state, const struct seep_site_row *rows,
-    const uint32_t *which, int64_t snapshot)
+/* A row of site_count to be put. */
+struct change {
+	uint32_t site;
+	uint32_t row; /* of the new ones; NONE: it has none any more */
+};
+
+#define NONE UINT32_MAX
+
+struct changes {
+	const struct seep_site_row *rows;
+	int64_t snapshot;
+	struct change *list;
+	size_t nr;
+};
+
+static void feed_change(
+    const void *ctx, size_t i, int column, sqlite3_context *to)
 {
-	struct seep_error *err = NULL;
+	static const struct seep_counts none;
+	const struct changes *c = ctx;
+	const struct seep_counts *counts =
+	    c->list[i].row == NONE ? &none : &c->rows[c->list[i].row].counts;
 
-	for (uint32_t i = 0; !err && i < state->nr; i++) {
-		struct seep_site_row now = {.site = state->sites[i]};
-		uint64_t sum;
-
-		if (which[i])
-			now.counts = rows[which[i] - 1].counts;
-		sum = seep_counts_sum(&now.counts);
-		if (sum == state->sums[i])
-			continue;
-		state->sums[i] = sum;
-		err = put_count(st, snapshot, &now);
+	switch (column) {
+	case 0:
+		sqlite3_result_int64(to, c->snapshot);
+		break;
+	case 1:
+		sqlite3_result_int64(to, c->list[i].site);
+		break;
+	case 2:
+		sqlite3_result_int64(to, seep_count(counts->live_blocks));
+		break;
+	case 3:
+		sqlite3_result_int64(to, seep_count(counts->live_bytes));
+		break;
+	case 4:
+		sqlite3_result_int64(to, seep_count(counts->alloc_blocks));
+		break;
+	case 5:
+		sqlite3_result_int64(to, seep_count(counts->alloc_bytes));
+		break;
+	case 6:
+		sqlite3_result_int64(to, seep_count(counts->free_blocks));
+		break;
+	default:
+		sqlite3_result_int64(to, seep_count(counts->free_bytes));
+		break;
 	}
-	return err;
+}
+
+static int compare_changes(const void *pa, const void *pb)
+{
+	const struct change *a = pa, *b = pb;
+
+	return a->site < b->site ? -1 : a->site > b->site;
+}
+
+/* In the order of their key they are put at the end of the table. */
+static void sort_changes(struct changes *c)
+{
+	for (size_t i = 1; i < c->nr; i++) {
+		if (c->list[i - 1].site > c->list[i].site) {
+			qsort(
+			    c->list, c->nr, sizeof(*c->list), compare_changes);
+			return;
+		}
+	}
+}
+
+static void note_change(
+    struct changes *c, struct seep_state *state, uint32_t place, uint32_t row)
+{
+	uint64_t sum = row == NONE ? 0 : seep_counts_sum(&c->rows[row].counts);
+
+	if (sum == state->sums[place])
+		return;
+	state->sums[place] = sum;
+	c->list[c->nr++] =
+	    (struct change){.site = state->sites[place], .row = row};
+}
+
+static struct seep_error *put_changes(struct seep_store *st,
+    struct seep_state *state, const struct seep_site_row *rows, size_t nr,
+    const struct places *p, int64_t snapshot)
+{
+	_cleanup_(seep_freep) struct change *list =
+	    malloc((state->nr + 1) * sizeof(*list));
+	struct changes c = {.rows = rows, .snapshot = snapshot, .list = list};
+
+	if (!list)
+		return seep_store_no_memory(st);
+	for (uint32_t i = 0; i < nr; i++)
+		note_change(&c, state, p->of_row[i], i);
+	for (uint32_t at = 0; at < state->nr; at++)
+		if (!p->has_row[at])
+			note_change(&c, state, at, NONE);
+	sort_changes(&c);
+	return seep_store_put_rows(
+	    st, SEEP_STMT_COUNT_PUT, feed_change, &c, c.nr);
 }
 
 static struct seep_error *put_snapshot(struct seep_store *st,
     struct seep_snapshot *s, const struct seep_site_row *rows, size_t nr)
 {
 	_cleanup_(seep_freep) struct seep_site_row *merged = NULL;
-	_cleanup_(seep_freep) uint32_t *which = NULL;
+	_cleanup_(places_deinit) struct places places = {0};
 	struct seep_state *state = NULL;
 	struct seep_error *err;
 	bool twice = false;
 
 	err = get_state(st, s->process_id, &state);
 	if (!err)
-		err = find_rows(st, state, rows, nr, &which, &twice);
+		err = find_places(st, state, rows, nr, &places, &twice);
 	if (!err && twice) {
+		places_deinit(&places);
 		err = merge_rows(st, rows, &nr, &merged);
 		rows = merged;
 		if (!err)
-			err = find_rows(st, state, rows, nr, &which, &twice);
+			err = find_places(st, state, rows, nr, &places, &twice);
 	}
 	if (!err)
 		err = put_snapshot_row(st, state, s);
 	if (!err)
-		err = put_changes(st, state, rows, which, s->id);
+		err = put_changes(st, state, rows, nr, &places, s->id);
 	if (err)
 		return err;
 	state->last_snapshot = s->id;
@@ -313,7 +388,8 @@ static size_t merge_survivors(struct seep_survivor_row *rows, size_t nr)
 /* What has to be done to the stored rows. Rows that did not change, most of
  * them in a program at work, cost no write. */
 struct plan {
-	unsigned char *put; /* a bit per new row */
+	uint32_t *put; /* positions of new rows */
+	size_t nr_put;
 	struct seep_survivor_row *gone;
 	size_t nr_gone, room;
 };
@@ -369,9 +445,9 @@ static struct seep_error *make_plan(struct seep_store *st, int64_t process_id,
     const struct seep_survivor_row *rows, size_t nr, struct plan *plan)
 {
 	struct seep_cursor c;
-	size_t i = 0;
+	uint32_t i = 0;
 
-	plan->put = calloc(nr / 8 + 1, 1);
+	plan->put = malloc((nr + 1) * sizeof(*plan->put));
 	if (!plan->put)
 		return seep_store_no_memory(st);
 	seep_cursor_init(&c, st, SEEP_STMT_SURVIVOR_SCAN);
@@ -382,38 +458,57 @@ static struct seep_error *make_plan(struct seep_store *st, int64_t process_id,
 		read_survivor(&c, &old);
 		if (c.err)
 			break;
-		for (; i < nr && compare_survivors(&rows[i], &old) < 0; i++)
-			plan->put[i / 8] |= 1 << i % 8;
+		while (i < nr && compare_survivors(&rows[i], &old) < 0)
+			plan->put[plan->nr_put++] = i++;
 		if (i < nr && !compare_survivors(&rows[i], &old)) {
 			if (!same_survivor(&rows[i], &old))
-				plan->put[i / 8] |= 1 << i % 8;
+				plan->put[plan->nr_put++] = i;
 			i++;
 		} else if (!plan_gone(plan, &old)) {
 			seep_cursor_no_memory(&c);
 		}
 	}
-	for (; i < nr; i++)
-		plan->put[i / 8] |= 1 << i % 8;
+	while (i < nr)
+		plan->put[plan->nr_put++] = i++;
 	return seep_cursor_end(&c);
 }
 
-static struct seep_error *put_survivor(struct seep_store *st,
-    int64_t process_id, const struct seep_survivor_row *row)
-{
-	sqlite3_stmt *s;
-	struct seep_error *err;
+/* The planned ones of the rows. */
+struct survivors {
+	const struct seep_survivor_row *rows;
+	int64_t process_id;
+	uint32_t *which;
+};
 
-	err = seep_store_prepare(st, SEEP_STMT_SURVIVOR_PUT, &s);
-	if (err)
-		return err;
-	seep_bind_int(s, 1, process_id);
-	seep_bind_int(s, 2, row->site);
-	seep_bind_int(s, 3, row->class_);
-	seep_bind_count(s, 4, row->size_bytes);
-	seep_bind_count(s, 5, row->blocks);
-	seep_bind_age(s, 6, row->oldest_ms);
-	seep_bind_age(s, 7, row->newest_ms);
-	return seep_store_step_done(st, s);
+static void feed_survivor(
+    const void *ctx, size_t i, int column, sqlite3_context *to)
+{
+	const struct survivors *s = ctx;
+	const struct seep_survivor_row *row = &s->rows[s->which[i]];
+
+	switch (column) {
+	case 0:
+		sqlite3_result_int64(to, s->process_id);
+		break;
+	case 1:
+		sqlite3_result_int64(to, row->site);
+		break;
+	case 2:
+		sqlite3_result_int64(to, row->class_);
+		break;
+	case 3:
+		sqlite3_result_int64(to, seep_count(row->size_bytes));
+		break;
+	case 4:
+		sqlite3_result_int64(to, seep_count(row->blocks));
+		break;
+	case 5:
+		seep_result_age(to, row->oldest_ms);
+		break;
+	default:
+		seep_result_age(to, row->newest_ms);
+		break;
+	}
 }
 
 static struct seep_error *drop_survivor(struct seep_store *st,
@@ -437,14 +532,15 @@ static struct seep_error *put_sorted_survivors(struct seep_store *st,
 {
 	_cleanup_(plan_deinit) struct plan plan = {0};
 	struct seep_error *err = make_plan(st, process_id, rows, nr, &plan);
+	struct survivors s = {
+	    .rows = rows, .process_id = process_id, .which = plan.put};
 
 	for (size_t i = 0; !err && i < plan.nr_gone; i++)
 		err = drop_survivor(st, process_id, &plan.gone[i]);
-	for (size_t i = 0; !err && i < nr; i++) {
-		if (plan.put[i / 8] & 1 << i % 8)
-			err = put_survivor(st, process_id, &rows[i]);
-	}
-	return err;
+	if (err)
+		return err;
+	return seep_store_put_rows(
+	    st, SEEP_STMT_SURVIVOR_PUT, feed_survivor, &s, plan.nr_put);
 }
 
 struct seep_error *seep_store_put_survivors(struct seep_store *st,

@@ -53,7 +53,9 @@ static const char *const texts[SEEP_NR_STMTS] = {
 	"SELECT id FROM module WHERE path = ? AND build_id IS ?",
     [SEEP_STMT_MODULE_PUT] =
 	"INSERT INTO module (path, build_id) VALUES (?, ?)",
-    [SEEP_STMT_NODE_PUT] = "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?)",
+    /* NULL: the next id, for which SQLite need not search */
+    [SEEP_STMT_NODE_PUT] =
+	"INSERT INTO node SELECT NULL, c0, c1, c2, c3, c4 FROM feed",
     [SEEP_STMT_STRING_PUT] = "INSERT INTO string (text) VALUES (?)",
     [SEEP_STMT_STRING_GET] = "SELECT text FROM string WHERE id = ?",
     [SEEP_STMT_SYMBOL_CLEAR] =
@@ -66,13 +68,13 @@ static const char *const texts[SEEP_NR_STMTS] = {
 	"INSERT OR REPLACE INTO snapshot (id, process, kind, label, at_ms, "
 	"epoch, " COUNTS ", rss_bytes) "
 	"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [SEEP_STMT_COUNT_PUT] =
-	"INSERT OR REPLACE INTO site_count VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [SEEP_STMT_COUNT_PUT] = "INSERT OR REPLACE INTO site_count "
+			    "SELECT c0, c1, c2, c3, c4, c5, c6, c7 FROM feed",
     [SEEP_STMT_SURVIVOR_SCAN] =
 	"SELECT site, class, size_bytes, blocks, oldest_ms, newest_ms "
 	"FROM survivor WHERE process = ? ORDER BY site, class, size_bytes",
-    [SEEP_STMT_SURVIVOR_PUT] =
-	"INSERT OR REPLACE INTO survivor VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [SEEP_STMT_SURVIVOR_PUT] = "INSERT OR REPLACE INTO survivor "
+			       "SELECT c0, c1, c2, c3, c4, c5, c6 FROM feed",
     [SEEP_STMT_SURVIVOR_DROP] =
 	"DELETE FROM survivor WHERE process = ? AND site = ? "
 	"AND class = ? AND size_bytes = ?",
@@ -212,6 +214,23 @@ struct seep_error *seep_store_step_done(struct seep_store *st, sqlite3_stmt *s)
 	return err;
 }
 
+struct seep_error *seep_store_put_rows(struct seep_store *st,
+    enum seep_stmt which, seep_feed_fn *fn, const void *ctx, size_t nr)
+{
+	struct seep_error *err;
+	sqlite3_stmt *s = NULL;
+
+	if (!nr)
+		return NULL;
+	err = seep_store_prepare(st, which, &s);
+	if (err)
+		return err;
+	st->feed = (struct seep_feed){.fn = fn, .ctx = ctx, .nr = nr};
+	err = seep_store_step_done(st, s);
+	st->feed = (struct seep_feed){0};
+	return err;
+}
+
 struct seep_error *seep_store_exec(struct seep_store *st, const char *sql)
 {
 	st->steps = st->max_steps;
@@ -284,6 +303,8 @@ static struct seep_error *set_up(struct seep_store *st, bool writer)
 	sqlite3_db_config(st->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_limit(st->db, SQLITE_LIMIT_LENGTH, 1 << 24);
 	sqlite3_limit(st->db, SQLITE_LIMIT_ATTACHED, 0);
+	if (writer && seep_feed_register(st->db, &st->feed) != SQLITE_OK)
+		return seep_store_error(st);
 	if (!writer) {
 		err = count_bytes(st, &bytes);
 		if (err)
@@ -332,6 +353,7 @@ void seep_store_forget(struct seep_store *st)
 {
 	seep_nodes_deinit(&st->nodes);
 	seep_strings_deinit(&st->strings);
+	st->nr_nodes_put = 0;
 	st->nodes_loaded = false;
 	st->strings_loaded = false;
 	while (st->states) {

@@ -22,11 +22,14 @@ struct seep_error *seep_store_begin(struct seep_store *st)
 
 struct seep_error *seep_store_commit(struct seep_store *st)
 {
+	struct seep_error *err;
+
 	/* After an error like a full disk SQLite has rolled back by itself. */
 	if (sqlite3_get_autocommit(st->db))
 		return seep_error_new(SEEP_ERROR_OTHER,
 		    "recording '%s': the transaction was undone", st->path);
-	return plain(st, SEEP_STMT_COMMIT);
+	err = seep_store_put_nodes(st);
+	return err ? err : plain(st, SEEP_STMT_COMMIT);
 }
 
 void seep_store_rollback(struct seep_store *st)
@@ -263,30 +266,49 @@ struct seep_error *seep_store_load_nodes(struct seep_store *st)
 		return err;
 	}
 	st->nodes = nodes;
+	st->nr_nodes_put = nodes.nr;
 	st->nodes_loaded = true;
 	return NULL;
 }
 
-static struct seep_error *add_node(struct seep_store *st,
-    const struct seep_nodes_entry *e, int kind, int64_t module, bool exact)
+static void feed_node(
+    const void *ctx, size_t row, int column, sqlite3_context *to)
 {
-	sqlite3_stmt *s;
+	const struct seep_nodes_entry *e =
+	    (const struct seep_nodes_entry *)ctx + row;
+
+	switch (column) {
+	case 0:
+		sqlite3_result_int64(to, e->parent);
+		break;
+	case 1:
+		sqlite3_result_int64(to, seep_nodes_module(e));
+		break;
+	case 2:
+		sqlite3_result_int64(to, (int64_t)e->offset);
+		break;
+	case 3:
+		sqlite3_result_int64(to, seep_nodes_kind(e));
+		break;
+	default:
+		sqlite3_result_int64(to, seep_nodes_is_exact(e));
+		break;
+	}
+}
+
+struct seep_error *seep_store_put_nodes(struct seep_store *st)
+{
+	uint32_t nr = st->nodes.nr - st->nr_nodes_put;
 	struct seep_error *err;
 
-	if (!seep_nodes_reserve(&st->nodes))
-		return seep_store_no_memory(st);
-	err = seep_store_prepare(st, SEEP_STMT_NODE_PUT, &s);
-	if (err)
-		return err;
-	seep_bind_int(s, 1, (int64_t)st->nodes.nr + 1);
-	seep_bind_int(s, 2, e->parent);
-	seep_bind_int(s, 3, module);
-	seep_bind_int(s, 4, (int64_t)e->offset);
-	seep_bind_int(s, 5, kind);
-	seep_bind_int(s, 6, exact);
-	err = seep_store_step_done(st, s);
+	if (!nr)
+		return NULL;
+	err = seep_store_put_rows(st, SEEP_STMT_NODE_PUT, feed_node,
+	    st->nodes.entries + st->nr_nodes_put, nr);
+	if (!err && sqlite3_last_insert_rowid(st->db) != st->nodes.nr)
+		err = seep_store_damaged(st, "a node is missing");
 	if (!err)
-		seep_nodes_add(&st->nodes, e);
+		st->nr_nodes_put = st->nodes.nr;
 	return err;
 }
 
@@ -310,8 +332,15 @@ struct seep_error *seep_store_put_node(struct seep_store *st, int64_t parent,
 	e.offset = offset;
 	found = seep_nodes_find(&st->nodes, &e);
 	if (!found) {
-		err = add_node(st, &e, kind, module, exact);
+		if (!seep_nodes_reserve(&st->nodes))
+			return seep_store_no_memory(st);
+		seep_nodes_add(&st->nodes, &e);
 		found = st->nodes.nr;
+		/* A transaction puts all of its nodes at its end. */
+		if (sqlite3_get_autocommit(st->db))
+			err = seep_store_put_nodes(st);
+		if (err)
+			seep_store_forget(st);
 	}
 	if (!err)
 		*id = found;
