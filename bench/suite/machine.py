@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import time
 
 
 def _cpu():
@@ -49,5 +50,28 @@ def revision(source):
     return done.stdout.strip() if not done.returncode else ""
 
 
-def load():
-    return os.getloadavg()[0]
+class Quiet:
+    """Tells, at the end, how much else the machine had to do meanwhile."""
+
+    def __init__(self):
+        self._began = time.monotonic()
+        self._busy = self._busy_s()
+        self._own = self._own_s()
+
+    @staticmethod
+    def _busy_s():
+        """CPU seconds of everything, also what a hypervisor took away."""
+        with open("/proc/stat", encoding="ascii") as f:
+            user, nice, system, _idle, _wait, irq, softirq, steal = map(
+                int, f.readline().split()[1:9])
+        return (user + nice + system + irq + softirq + steal) / \
+            os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def _own_s():
+        return sum(os.times()[:4])
+
+    def others(self):
+        """CPUs that others kept busy, on average."""
+        busy = self._busy_s() - self._busy - (self._own_s() - self._own)
+        return max(0.0, busy / (time.monotonic() - self._began))

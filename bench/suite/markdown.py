@@ -75,12 +75,14 @@ class Report:
         versions = ", ".join(
             tool.version() for tool in self.tools.values()
             if not tool.missing() and tool.version())
-        text = (f"Measured with `make bench`{o.shown_arguments} on "
-                f"{o.date}: seep {o.revision}"
+        text = (f"Measured with `make bench` on {o.date}: seep {o.revision}"
                 f"{' beside ' + versions if versions else ''}.\n"
                 f"Machine: {machine.describe()}.\n"
-                f"Medians of {2 * o.runs} runs untraced and under seep and "
-                f"{o.runs} under heaptrack, in turn; one under valgrind.")
+                f"Medians of {o.runs} rounds (programs untraced and under "
+                f"seep: {2 * o.runs}), all in turn; of valgrind\none run. "
+                "\"!\": the program's output was not as without the tool.")
+        text += (f"\nOther processes kept {o.others:.2f} CPUs busy meanwhile"
+                 f"{': too many to quote figures' if o.others > .1 else ''}.")
         if o.scale != 1:
             text += (f"\nScaled by {o.scale:g}: too short for figures to "
                      "be quoted.")

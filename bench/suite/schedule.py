@@ -58,11 +58,12 @@ class Schedule:
                              f"{cell.skipped}")
                 else:
                     todo.append((workload, tool, cell))
-        for number in range(self.options.runs * 2):
+        rounds = workloads[0].rounds
+        for number in range(self.options.runs * rounds):
             turn = number % len(todo) if todo else 0
             for workload, tool, cell in todo[turn:] + todo[:turn]:
-                due = number % tool.every == 0 and (
-                    not tool.rounds_max or number < tool.rounds_max)
+                due = not (tool.slow and number % rounds or
+                           tool.once and number)
                 if due and not cell.failure:
                     self._run_one(workload, tool, cell, number)
         for workload in workloads:
@@ -72,9 +73,7 @@ class Schedule:
         folder = os.path.join(self.options.work, "run")
         shutil.rmtree(folder, ignore_errors=True)
         os.mkdir(folder, 0o700)
-        scale = self.options.scale
-        if workload.shared:
-            scale *= tool.share
+        scale = self.options.scale * tool.share(workload)
         try:
             run = process.run(
                 tool.prefix(folder) +

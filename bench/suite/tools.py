@@ -11,13 +11,16 @@ class Tool:
 
     name = ""
     labels = ()         # what --tools calls it
-    share = 1.0         # of the operations of a loop: slow tools do fewer
-    every = 1           # runs in each round, or in every n-th
-    rounds_max = None
+    slow = False        # runs less often where seep runs more often
+    shares = {}         # of a loop's operations, by its pattern
+    once = False        # runs in the first round only
     own_output = False  # prints among the program's output
 
     def prefix(self, out):
         raise NotImplementedError
+
+    def share(self, workload):
+        return self.shares.get(workload.pattern, 1)
 
     def environment(self, _out):
         return {}
@@ -112,8 +115,8 @@ class SeepSampling(Seep):
 class Heaptrack(Tool):
     name = "heaptrack"
     labels = ("heaptrack",)
-    share = 0.1
-    every = 2
+    slow = True
+    shares = {"flat": 0.05, "rotate": 0.05, "hop": 0.1, "rotate1": 0.1}
     own_output = True
 
     def prefix(self, out):
@@ -129,8 +132,9 @@ class Heaptrack(Tool):
 class Valgrind(Tool):
     name = "valgrind"
     labels = ("valgrind",)
-    share = 0.02
-    rounds_max = 1
+    slow = True
+    shares = {"flat": 0.01, "rotate": 0.01, "hop": 0.02, "rotate1": 0.02}
+    once = True
 
     def prefix(self, out):
         return ["valgrind", "--tool=memcheck", "--leak-check=full",

@@ -36,7 +36,8 @@ class Workload:
 
     tools = ("untraced", "seep", "heaptrack", "valgrind")
     environment = {}
-    shared = False      # a slow tool does its share of the work only
+    pattern = None      # of a loop of which a slow tool does a share
+    rounds = 1          # runs in a round, of tools that are not slow
     measures = ()       # values that a run must give
 
     def __init__(self, name, group, title):
@@ -44,6 +45,10 @@ class Workload:
         self.group = group
         self.title = title
         self.series = name      # those of one series alternate, too
+
+    def labels(self):
+        """What --only can call it."""
+        return {self.name, self.group}
 
     def shown(self, _scale):
         """What it is called in tables."""
@@ -76,19 +81,22 @@ MEASURES = {
 class Loop(Workload):
     """A program of bench/targets: TARGET BEFORE OPERATIONS AFTER.
 
-    A slow tool does its share of the operations only, unless the number of them
-    is what the figures depend on.
+    With a pattern, a slow tool does its share of the operations only: figures
+    are per operation.
     """
 
     def __init__(self, name, group, title, target, before, operations, after=(),
-                 shared=True):
+                 pattern=None):
         super().__init__(name, group, title)
         self.target = target
         self.before = before
         self.operations = operations
         self.after = after
-        self.shared = shared
+        self.pattern = pattern
         self.measures = MEASURES[target]
+
+    def labels(self):
+        return super().labels() | ({"churn"} if self.pattern else set())
 
     def _count(self, scale):
         return max(1, int(self.operations * scale))
@@ -108,7 +116,7 @@ class Map(Loop):
 
     def __init__(self, name, title, blocks, smallest, largest):
         super().__init__(name, "memory", title, "retain", (), blocks,
-                         (smallest, largest), shared=False)
+                         (smallest, largest))
         self.measures = ("map_bytes", "live_blocks")
 
     def command(self, place, scale):
@@ -119,6 +127,7 @@ class Map(Loop):
 class Program(Workload):
     """A real program; it does the same at any scale."""
 
+    rounds = 2          # traced and untraced are close together
     tools = ("untraced", "seep", "seep --sample 512K", "heaptrack", "valgrind")
 
     def __init__(self, name, arguments, environment=None):
@@ -186,7 +195,7 @@ JQ = ("[.[] | {g: .grp, t: (.tags | join(\"-\")), n: (.user | ascii_upcase)}]"
 
 def _churn(name, group, title, pattern, depth, threads, pairs, live=()):
     return Loop(name, group, title, "churn", (pattern, depth, threads), pairs,
-                live)
+                live, pattern)
 
 
 def _depths():
@@ -201,7 +210,7 @@ def _threads():
         for threads in 1, 2, 4:
             loop = _churn(f"t{threads}-{pattern}", "threads",
                           f"depth 20, {pattern}", pattern, 20, threads,
-                          pairs / max(1, threads / 2))
+                          pairs / max(2, threads))
             loop.series = f"threads-{pattern}"
             loop.threads = threads
             loop.alone = f"t1-{pattern}"
@@ -214,9 +223,9 @@ def _live():
     yield _churn("rotate", "live", "4096 stacks, 64 pairs each", "rotate",
                  20, 1, 40e6)
     yield _churn("rotate1", "live", "4096 stacks, each time another",
-                 "rotate1", 20, 1, 5e6)
+                 "rotate1", 20, 1, 2e6)
     yield Loop("retain", "live", "{} blocks kept", "retain", (), 5e6,
-               (48, 80), shared=False)
+               (48, 80))
 
 
 def _memory():
@@ -225,7 +234,7 @@ def _memory():
     yield Map("map-small", "24 to 1000 bytes", 1e6, 24, 1000)
     yield Map("map-large", "1 KiB to 64 KiB", 1e5, 1024, 65536)
     threads = Loop("threads", "memory", "{} threads, 16 blocks each",
-                   "threads", (), 1000, (16,), shared=False)
+                   "threads", (), 1000, (16,))
     threads.tools = ("untraced", "seep", "heaptrack")
     yield threads
 
