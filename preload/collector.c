@@ -16,7 +16,8 @@
 #include "preload/sys.h"
 
 #define TOKEN_DIGITS 32
-#define SOCKET_MAX   (16 + 107 + TOKEN_DIGITS)
+#define SETTINGS_MAX 64
+#define SOCKET_MAX   (16 + 107 + TOKEN_DIGITS + SETTINGS_MAX)
 
 static char socket_env[SOCKET_MAX] = "SEEP_SOCKET=";
 const char *seep_collector_env;
@@ -28,7 +29,8 @@ static int hex(char c)
 				      : -1;
 }
 
-/* "NAME:32 hex digits" -> abstract address and token; false when malformed. */
+/* "NAME:32 hex digits", perhaps with settings behind -> abstract address and
+ * token; false when malformed. */
 static bool parse_socket(
     const char *text, struct sockaddr_un *un, uint32_t *un_len, uint8_t *token)
 {
@@ -36,7 +38,7 @@ static bool parse_socket(
 	size_t len = colon ? (size_t)(colon - text) : 0;
 
 	if (!len || len > sizeof(un->sun_path) - 1 ||
-	    strlen(colon + 1) != TOKEN_DIGITS)
+	    strcspn(colon + 1, ",") != TOKEN_DIGITS)
 		return false;
 	for (int i = 0; i < TOKEN_DIGITS; i += 2) {
 		int a = hex(colon[1 + i]), b = hex(colon[2 + i]);
@@ -252,6 +254,34 @@ static void become_collector(int listener, const char *bin)
 	seep_sys(SYS_exit_group, 127);
 }
 
+/* A bare LD_PRELOAD: what `seep run` has options for. */
+static void put_settings(char *to)
+{
+	const char *record = seep_env_value("SEEP_RECORD");
+
+	*to = '\0';
+	if (record && !strcmp(record, "events"))
+		strcpy(to, ",events");
+}
+
+bool seep_collector_has_setting(const char *word)
+{
+	const char *at = strrchr(socket_env, ':');
+	size_t len = strlen(word);
+
+	if (!at) { /* nobody has made an address yet */
+		char settings[SETTINGS_MAX];
+
+		put_settings(settings);
+		return settings[0] && !strcmp(settings + 1, word);
+	}
+	for (at = strchr(at, ','); at; at = strchr(at + 1, ','))
+		if (!strncmp(at + 1, word, len) &&
+		    (at[1 + len] == ',' || !at[1 + len]))
+			return true;
+	return false;
+}
+
 /*
  * A bare LD_PRELOAD: makes the listening socket, so that our own hello and
  * those of our children have somewhere to go at once, and starts the collector
@@ -276,6 +306,7 @@ static bool start_collector(void)
 	put_hex(text + 5, random, 8);
 	text[21] = ':';
 	put_hex(text + 22, random + 8, 16);
+	put_settings(text + 54);
 	if (!parse_socket(text, &un, &un_len, random))
 		return false;
 	s = seep_sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);

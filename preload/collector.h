@@ -13,6 +13,7 @@
 #ifndef SEEP_PRELOAD_COLLECTOR_H
 #define SEEP_PRELOAD_COLLECTOR_H
 
+#include <stdbool.h>
 #include "wire/layout.h"
 
 /* "SEEP_SOCKET=...", for programs that this one starts; NULL: not known. */
@@ -20,6 +21,14 @@ extern const char *seep_collector_env;
 
 /* Looks for the address: in the environment, then by pid. */
 void seep_collector_find(void);
+
+/*
+ * Is this word among the settings of the recording? They follow the token in
+ * the address, so that they reach whatever the address reaches:
+ * NAME:TOKEN,events. Without an address yet: as the environment has it, for the
+ * collector that we start ourselves.
+ */
+bool seep_collector_has_setting(const char *word);
 
 /* A memfd from the collector where we may not make one of `wanted` bytes; what
  * it is of is in *bytes. */

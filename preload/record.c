@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "preload/frames.h"
+#include "preload/history.h"
 #include "preload/oracle.h"
 #include "preload/record.h"
 #include "preload/session.h"
@@ -21,6 +22,7 @@
 struct thread {
 	void *guard; /* frame of the operation under way, or NULL */
 	void *last_alloc, *last_free; /* blocks of the last operations */
+	struct seep_watch watch;
 	struct seep_thread_slot *slot;
 	_Atomic uint32_t *keys; /* the counter table, see layout.h */
 	struct seep_counter *counters;
@@ -276,6 +278,7 @@ static struct thread *start_thread(void)
 		seep_session_drop(SEEP_DROP_NO_THREAD);
 		return NULL;
 	}
+	seep_watch_start(&t->watch, tid);
 	atomic_signal_fence(memory_order_seq_cst);
 	self = t;
 	return t;
@@ -359,6 +362,14 @@ static inline void leave(struct thread *t)
 	t->guard = NULL;
 }
 
+/* The birth epoch of a block that is recorded now. */
+static inline uint32_t epoch_now(void)
+{
+	return atomic_load_explicit(
+		   &seep_session.head->epoch, memory_order_relaxed) &
+	       SEEP_EPOCH_MAX;
+}
+
 /* ---- nested operations ------------------------------------------------- */
 
 /* The slot that all handlers share; its table has a fixed size. */
@@ -436,15 +447,12 @@ static __attribute__((noinline)) void nested_alloc(
 {
 	struct seep_map_cache cache = {0};
 	uint32_t node = seep_frames_capture_nested(frame);
+	uint32_t watched = seep_watch_alloc_nested(p, bytes, node);
 	struct seep_entry old;
 	enum seep_drop cause;
 
 	if (!seep_map_set(&seep_session.map, &cache, (uint64_t)(uintptr_t)p,
-		bytes, node,
-		atomic_load_explicit(
-		    &seep_session.head->epoch, memory_order_relaxed) &
-		    SEEP_EPOCH_MAX,
-		&old, &cause)) {
+		bytes, node, epoch_now() | watched, &old, &cause)) {
 		seep_session_drop(cause);
 		return;
 	}
@@ -454,13 +462,16 @@ static __attribute__((noinline)) void nested_alloc(
 }
 
 static __attribute__((noinline)) void nested_free(
-    void *p, struct seep_entry *old)
+    void *p, struct seep_entry *old, void **frame)
 {
 	struct seep_map_cache cache = {0};
 
 	seep_map_clear(&seep_session.map, &cache, (uint64_t)(uintptr_t)p, old);
-	if (old->place)
-		nested_count(seep_word_node(old->word), old->size_bytes, true);
+	if (!old->place)
+		return;
+	if (old->word & SEEP_WORD_WATCHED)
+		seep_watch_free_nested(p, seep_frames_capture_nested(frame));
+	nested_count(seep_word_node(old->word), old->size_bytes, true);
 }
 
 /* ---- operations -------------------------------------------------------- */
@@ -468,11 +479,14 @@ static __attribute__((noinline)) void nested_free(
 /* The block's place was taken: by the inner of two entry points of one
  * allocation, or by a block whose free we did not see. */
 static __attribute__((noinline)) void replaced(
-    struct thread *t, void *p, const struct seep_entry *old)
+    struct thread *t, void *p, const struct seep_entry *old, bool watched)
 {
 	uint32_t node = seep_word_node(old->word);
 	struct seep_counter *c = counter(t, node);
 
+	/* Telling of another block there has ended that history already. */
+	if (old->word & SEEP_WORD_WATCHED && !watched)
+		seep_watch_forget(&t->watch, p);
 	if (t->last_alloc != p) {
 		seep_session_drop(SEEP_DROP_STALE);
 		count_free(t, node, old->size_bytes);
@@ -489,23 +503,23 @@ static __attribute__((noinline)) void replaced(
 static inline void recorded_alloc(
     struct thread *t, void *p, size_t bytes, uint32_t node)
 {
+	uint32_t epoch = epoch_now();
 	struct seep_entry old;
 	enum seep_drop cause;
 
 	if (__builtin_expect(node == SEEP_NODE_FULL, 0))
 		seep_session_drop(SEEP_DROP_TREE_FULL);
-	if (__builtin_expect(!seep_map_set(&seep_session.map, &t->cache,
-				 (uint64_t)(uintptr_t)p, bytes, node,
-				 atomic_load_explicit(&seep_session.head->epoch,
-				     memory_order_relaxed) &
-				     SEEP_EPOCH_MAX,
-				 &old, &cause),
+	if (__builtin_expect(--t->watch.until == 0, 0))
+		epoch |= seep_watch_alloc(&t->watch, p, bytes, node);
+	if (__builtin_expect(
+		!seep_map_set(&seep_session.map, &t->cache,
+		    (uint64_t)(uintptr_t)p, bytes, node, epoch, &old, &cause),
 		0)) {
 		seep_session_drop(cause);
 		return;
 	}
 	if (__builtin_expect(old.place != NULL, 0))
-		replaced(t, p, &old);
+		replaced(t, p, &old, epoch & SEEP_EPOCH_WATCHED);
 	t->last_alloc = p;
 	count_alloc(t, node, bytes);
 }
@@ -527,12 +541,23 @@ void seep_record_alloc(void *p, size_t bytes, void **frame)
 	}
 }
 
-static inline void recorded_free(
-    struct thread *t, void *p, struct seep_entry *old)
+static __attribute__((noinline)) void watched_free(
+    struct thread *t, void *p, unsigned flags, void **frame)
+{
+	if (t->last_alloc == p)
+		flags |= SEEP_HISTORY_LAST;
+	seep_watch_free(
+	    &t->watch, p, flags, seep_frames_capture(&t->frames, frame));
+}
+
+static inline void recorded_free(struct thread *t, void *p,
+    struct seep_entry *old, unsigned flags, void **frame)
 {
 	seep_map_clear(
 	    &seep_session.map, &t->cache, (uint64_t)(uintptr_t)p, old);
 	if (__builtin_expect(old->place != NULL, 1)) {
+		if (__builtin_expect(!!(old->word & SEEP_WORD_WATCHED), 0))
+			watched_free(t, p, flags, frame);
 		count_free(t, seep_word_node(old->word), old->size_bytes);
 		t->last_free = p;
 	} else if (t->last_free == p) {
@@ -551,10 +576,10 @@ void seep_record_free(void *p, void **frame)
 	case WAY_OFF:
 		return;
 	case WAY_NESTED:
-		nested_free(p, &old);
+		nested_free(p, &old, frame);
 		return;
 	case WAY_THREAD:
-		recorded_free(t, p, &old);
+		recorded_free(t, p, &old, 0, frame);
 		leave(t);
 	}
 }
@@ -569,10 +594,10 @@ void seep_record_realloc_begin(struct seep_realloc *r, void *p, void **frame)
 	case WAY_OFF:
 		return;
 	case WAY_NESTED:
-		nested_free(p, &r->old);
+		nested_free(p, &r->old, frame);
 		return;
 	case WAY_THREAD:
-		recorded_free(t, p, &r->old);
+		recorded_free(t, p, &r->old, SEEP_HISTORY_REALLOC, frame);
 		leave(t);
 	}
 }
@@ -595,6 +620,8 @@ void seep_record_realloc_undo(const struct seep_realloc *r, void **frame)
 	add(&t->slot->free_blocks, (uint64_t)-1);
 	add(&t->slot->free_bytes, -r->old.size_bytes);
 	t->last_free = NULL;
+	if (r->old.word & SEEP_WORD_WATCHED)
+		seep_watch_undo(&t->watch, r->p);
 	leave(t);
 }
 

@@ -15,6 +15,7 @@
 #include "preload/collector.h"
 #include "preload/env.h"
 #include "preload/frames.h"
+#include "preload/history.h"
 #include "preload/objects.h"
 #include "preload/real.h"
 #include "preload/record.h"
@@ -117,6 +118,14 @@ static void find_own_path(void)
 	}
 }
 
+/* Histories are stamped: a system call for each would be seen. */
+static void find_clock(void)
+{
+	void *fn = seep_real_next("__vdso_clock_gettime");
+
+	seep_sys_set_clock(fn ? fn : seep_real_next("__kernel_clock_gettime"));
+}
+
 static bool make_gate(void)
 {
 	_Atomic uint32_t *page = seep_sys_grab(SEEP_PAGE);
@@ -157,6 +166,8 @@ static bool start(bool forked)
 			return false;
 		find_own_path();
 		seep_collector_find();
+		s->all_histories = seep_collector_has_setting("events");
+		find_clock();
 		if (&__libc_stack_end)
 			seep_capture.main_stack_end =
 			    (uint64_t)(uintptr_t)__libc_stack_end;
@@ -179,7 +190,8 @@ static bool start(bool forked)
 	s->map.pool = &s->pool;
 	s->map.glibc = seep_real_is_glibc();
 	atomic_store(&h->flags, (s->map.glibc ? SEEP_FLAG_GLIBC : 0) |
-				    (forked ? SEEP_FLAG_FORKED : 0));
+				    (forked ? SEEP_FLAG_FORKED : 0) |
+				    (s->all_histories ? SEEP_FLAG_EVENTS : 0));
 	atomic_store(&h->state, SEEP_STATE_RUNNING);
 	put_texts(&s->pool, &texts);
 	if (texts.room)
@@ -191,6 +203,7 @@ static bool start(bool forked)
 	seep_capture.tree = &s->tree;
 	seep_capture.pool = &s->pool;
 	seep_record_reset();
+	seep_history_start(s->all_histories);
 	s->head = h;
 	seep_collector_tell(h, (int)fd);
 	seep_sys(SYS_close, fd);

@@ -30,8 +30,9 @@ struct seep_session {
 	struct seep_tree tree;
 	struct seep_header *head;
 	uint32_t pid;
-	bool compare_pids; /* no MADV_WIPEONFORK here */
-	bool filtered;	   /* a seccomp filter is or may be in force */
+	bool compare_pids;  /* no MADV_WIPEONFORK here */
+	bool filtered;	    /* a seccomp filter is or may be in force */
+	bool all_histories; /* --record=events */
 };
 
 extern struct seep_session seep_session;

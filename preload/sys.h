@@ -39,6 +39,10 @@ char *seep_sys_decimal(char *buf, uint64_t v);
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t seep_sys_now_ns(void);
 
+/* From now on by the kernel's function in the vDSO, clock_gettime() for libc;
+ * NULL: by a system call. */
+void seep_sys_set_clock(void *fn);
+
 /* A line on descriptor 2, only with SEEP_DEBUG=1 in the environment. */
 void seep_sys_debug(const char *text, long value);
 extern bool seep_sys_debugging;

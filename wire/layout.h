@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define SEEP_MAGIC	  0x3147455350454553ull /* "SEEPSEG1" */
-#define SEEP_WIRE_VERSION 1u
+#define SEEP_WIRE_VERSION 2u
 #define SEEP_PAGE	  4096u
 
 /* ---- the live map (map.h) ---------------------------------------------- */
@@ -50,16 +50,20 @@
 #define SEEP_ADDR_BITS 48
 
 /*
- * The word, from bit 0: offset 1, size 10, node 28, epoch 24, present 1.
+ * The word, from bit 0: offset 1, size 10, node 28, epoch 23, watched 1,
+ * present 1.
  * SMALL: offset is bit 4 of the address, size the requested bytes. TINY: the
  * offset bit is 0. LARGE: offset and size together are the high 11 bits of the
- * block's offset in its granule, see struct seep_large.
+ * block's offset in its granule, see struct seep_large. A watched block is one
+ * whose history is recorded (history.h): its free has to be told, too.
  */
-#define SEEP_WORD_PRESENT (1ull << 63)
-#define SEEP_NODE_BITS	  28
-#define SEEP_EPOCH_BITS	  24
-#define SEEP_NODE_MAX	  ((1u << SEEP_NODE_BITS) - 1)
-#define SEEP_EPOCH_MAX	  ((1u << SEEP_EPOCH_BITS) - 1)
+#define SEEP_WORD_PRESENT  (1ull << 63)
+#define SEEP_WORD_WATCHED  (1ull << 62)
+#define SEEP_NODE_BITS	   28
+#define SEEP_EPOCH_BITS	   23
+#define SEEP_NODE_MAX	   ((1u << SEEP_NODE_BITS) - 1)
+#define SEEP_EPOCH_MAX	   ((1u << SEEP_EPOCH_BITS) - 1)
+#define SEEP_EPOCH_WATCHED (1u << SEEP_EPOCH_BITS) /* beside an epoch */
 
 static inline uint64_t seep_word_make(
     uint32_t low11, uint32_t node, uint32_t epoch)
@@ -267,6 +271,7 @@ enum seep_drop {
 	SEEP_DROP_SEND,		 /* the collector could not be told of us */
 	SEEP_DROP_EXEC_UNTRACED, /* collector: exec into something untraced */
 	SEEP_DROP_CHILD_UNTRACED, /* collector: a child never reported */
+	SEEP_DROP_HISTORY,	  /* --record=events: block histories lost */
 	SEEP_NR_DROPS
 };
 
@@ -282,6 +287,7 @@ enum seep_flag {
 	SEEP_FLAG_GLIBC = 1 << 0,  /* the next malloc is glibc's */
 	SEEP_FLAG_FORKED = 1 << 1, /* begun by fork or clone, not by exec */
 	SEEP_FLAG_NO_MEM = 1 << 2, /* /proc/self/mem could not be opened */
+	SEEP_FLAG_EVENTS = 1 << 3, /* the history of every block is recorded */
 };
 
 /* Page 0. The shim writes all of it but the three fields of the collector. */
@@ -311,7 +317,7 @@ struct seep_header {
 	_Atomic uint32_t nr_nodes;     /* ids handed out, in blocks */
 	_Atomic uint32_t nr_modules;
 	_Atomic uint32_t nr_slots;
-	_Atomic uint32_t pad1;
+	_Atomic uint32_t history_page; /* first page of the ring; 0: none */
 	_Atomic uint32_t node_dir[SEEP_NR_NODE_DIRS];
 	_Atomic uint32_t slot_dir[SEEP_NR_SLOT_DIRS];
 	_Atomic uint32_t module_page[SEEP_NR_MODULE_PAGES];

@@ -476,6 +476,9 @@ static const struct {
 	"the process went on as a program that cannot be traced"},
     [SEEP_DROP_CHILD_UNTRACED] = {"child_untraced",
 	"child processes that were not traced"},
+    [SEEP_DROP_HISTORY] = {"history",
+	"events of block histories lost, the run is not lossless: lifetimes "
+	"are incomplete, live figures are not affected"},
 };
 
 const char *seep_drop_name(unsigned drop)

@@ -312,6 +312,21 @@ static struct seep_error *sink_put_survivors(void *ctx, int64_t process_id,
 	return seep_store_put_survivors(of(ctx)->st, process_id, rows, nr_rows);
 }
 
+static struct seep_error *sink_put_histories(void *ctx, int64_t process_id,
+    const struct seep_history *h, const struct seep_history_rows *rows)
+{
+	struct seep_record *rec = of(ctx);
+	uint32_t pid = rec->last.process == process_id ? rec->last.pid : 0;
+	struct seep_error *err =
+	    seep_store_put_histories(rec->st, process_id, h, rows);
+
+	for (size_t i = 0; !err && i < rows->nr_sites; i++)
+		want_names(rec, rows->sites[i].site, pid);
+	for (size_t i = 0; !err && i < rows->nr_freed; i++)
+		want_names(rec, rows->freed[i].free_site, pid);
+	return err;
+}
+
 static struct seep_error *sink_thin(void *ctx, uint64_t now_ms)
 {
 	return seep_store_thin(of(ctx)->st, now_ms);
@@ -404,6 +419,7 @@ static struct seep_record *make(void)
 		    .put_node = sink_put_node,
 		    .put_snapshot = sink_put_snapshot,
 		    .put_survivors = sink_put_survivors,
+		    .put_histories = sink_put_histories,
 		    .thin = sink_thin,
 		    .put_event = sink_put_event,
 		    .put_baseline = sink_put_baseline,

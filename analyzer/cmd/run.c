@@ -37,9 +37,15 @@
 #define MAX_RESTARTS 5
 #define EVERY_MIN_MS 1
 
+enum record { RECORD_STATE, RECORD_EVENTS };
+
+static const char *const records[] = {
+    [RECORD_STATE] = "state", [RECORD_EVENTS] = "events", NULL};
+
 struct values {
 	const char *output;
 	uint64_t every_ms;
+	int record; /* enum record */
 	bool quiet;
 };
 
@@ -48,13 +54,18 @@ static const struct seep_option options[] = {
 	"the recording; default PROG.PID.seep in this folder", NULL},
     {"every", 0, SEEP_OPTION_TIME, offsetof(struct values, every_ms), "TIME",
 	"snapshots with a scan of all blocks, so often", NULL},
+    {"record", 0, SEEP_OPTION_CHOICE, offsetof(struct values, record),
+	"state|events",
+	"histories of a sample of the blocks, or of all (default state)",
+	records},
     {"quiet", 'q', SEEP_OPTION_FLAG, offsetof(struct values, quiet), NULL,
 	"no report at the end, only errors", NULL},
     {NULL, 0, 0, 0, NULL, NULL, NULL},
 };
 
 static const struct seep_usage usage = {
-    .usage = "run [-o FILE] [--every TIME] [-q] [--] PROG [ARG]...",
+    .usage = "run [-o FILE] [--every TIME] [--record WHAT] [-q] [--] PROG "
+	     "[ARG]...",
     .summary = "Traces a program from its start to its end, with its children.",
     .details =
 	"The report is printed on stderr when the program ends. The exit "
@@ -77,7 +88,7 @@ struct kept {
 
 struct run {
 	const struct values *v;
-	char socket[64];  /* NAME:TOKEN */
+	char socket[128]; /* NAME:TOKEN, and settings for the shim */
 	char *recording;  /* absolute */
 	const char *name; /* of the program */
 	int listener, session, signals;
@@ -117,6 +128,8 @@ static struct seep_error *make_listener(struct run *r)
 			*to++ = ':';
 		to += sprintf(to, "%02x", random[i]);
 	}
+	if (r->v->record == RECORD_EVENTS)
+		strcpy(to, ",events");
 	len = strcspn(r->socket, ":");
 	memcpy(sun.sun_path + 1, r->socket, len);
 	r->listener =

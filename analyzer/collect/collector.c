@@ -284,6 +284,9 @@ static struct seep_error *init(
 	c->trace.cwd = opt->cwd;
 	seep_epochs_init(&c->trace.epochs);
 	c->epoll = c->signals = c->folder = -1;
+	c->trace.drain = seep_drain_create();
+	if (!c->trace.drain)
+		return seep_error_errno(ENOMEM, "histories");
 	c->has_session = opt->session >= 0;
 	tick(c);
 	c->started_ms = c->last_change_ms = c->last_arrival_ms = c->now_ms;
@@ -361,6 +364,7 @@ static void deinit(struct seep_collector *c)
 			seep_collector_withdraw(c, t);
 		seep_tracked_destroy(t);
 	}
+	seep_drain_destroy(c->trace.drain);
 	for (size_t i = 0; i < c->nr_old; i++)
 		seep_process_deinit(&c->old[i]);
 	free(c->old);

@@ -228,6 +228,11 @@ enum seep_state seep_segment_state(const struct seep_segment *seg)
 	    &seg->page->state, memory_order_acquire);
 }
 
+bool seep_segment_has_all_histories(const struct seep_segment *seg)
+{
+	return seg->hello.flags & SEEP_FLAG_EVENTS;
+}
+
 bool seep_segment_has_ended(const struct seep_segment *seg)
 {
 	return seg->pidfd < 0 || seep_proc_has_ended(seg->pidfd);

@@ -53,6 +53,9 @@ uint32_t seep_segment_epoch(const struct seep_segment *seg);
 void seep_segment_beat(struct seep_segment *seg, uint64_t now_ns);
 enum seep_state seep_segment_state(const struct seep_segment *seg);
 
+/* Is the history of every block recorded, and not of a sample? */
+bool seep_segment_has_all_histories(const struct seep_segment *seg);
+
 /* True once all threads of the process have ended. */
 bool seep_segment_has_ended(const struct seep_segment *seg);
 

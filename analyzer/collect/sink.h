@@ -62,6 +62,9 @@ struct seep_sink {
 	    const struct seep_site_row *rows, size_t nr_rows);
 	struct seep_error *(*put_survivors)(void *ctx, int64_t process_id,
 	    const struct seep_survivor_row *rows, size_t nr_rows);
+	/* Adds to what is there of this process. */
+	struct seep_error *(*put_histories)(void *ctx, int64_t process_id,
+	    const struct seep_history *h, const struct seep_history_rows *rows);
 	struct seep_error *(*thin)(void *ctx, uint64_t now_ms);
 	struct seep_error *(*put_event)(void *ctx, int64_t process_id,
 	    uint64_t at_ms, const char *kind, const char *text);

@@ -330,7 +330,7 @@ static struct seep_error *get_node(
 
 /* After counters or blocks were read: the nodes they name are there by now, and
  * what the caches hold may be older. */
-static struct seep_error *catch_up(struct seep_sites *s)
+struct seep_error *seep_sites_catch_up(struct seep_sites *s)
 {
 	enum seep_read_status st = seep_reader_refresh(s->reader);
 
@@ -454,7 +454,7 @@ static struct seep_error *climb(
 }
 
 /* The site that `node` stands for. */
-static struct seep_error *map_node(
+struct seep_error *seep_sites_map(
     struct seep_sites *s, uint32_t node, int64_t *ret)
 {
 	struct seep_error *err;
@@ -612,7 +612,7 @@ static struct seep_error *read_counters(struct seep_sites *s)
 		return out_of_memory();
 	if (st != SEEP_READ_OK)
 		return read_error(s, st, "counters");
-	return catch_up(s);
+	return seep_sites_catch_up(s);
 }
 
 static bool is_known(const struct seep_sites *s, uint32_t node)
@@ -694,7 +694,7 @@ static struct seep_error *count(
 		    .free_blocks = c->free_blocks,
 		    .free_bytes = c->free_bytes,
 		};
-		err = map_node(s, c->node, &row->site);
+		err = seep_sites_map(s, c->node, &row->site);
 	}
 	/* Large, and needed once a second at most. */
 	drop(&s->by_node);
@@ -846,7 +846,7 @@ struct seep_error *seep_sites_scan(struct seep_sites *s,
 		return out_of_memory();
 	if (st != SEEP_READ_OK)
 		return read_error(s, st, "live map");
-	err = catch_up(s);
+	err = seep_sites_catch_up(s);
 	if (err)
 		return err;
 	free(s->survivors);
@@ -859,7 +859,7 @@ struct seep_error *seep_sites_scan(struct seep_sites *s,
 		struct seep_survivor_row *v = &s->survivors[s->nr_survivors];
 
 		memset(v, 0, sizeof(*v));
-		err = map_node(s, g->node, &v->site);
+		err = seep_sites_map(s, g->node, &v->site);
 		if (err)
 			return err;
 		v->size_bytes = g->size_bytes;

@@ -70,6 +70,13 @@ struct seep_error *seep_sites_scan(struct seep_sites *s,
 struct seep_error *seep_sites_count_by_scan(struct seep_sites *s,
     const struct seep_site_row **rows, size_t *nr) SEEP_MUST_CHECK;
 
+/* The sink's id of the stack that `node` stands for; needs an open transaction.
+ * Nodes that were made since the last read of the segment are there after
+ * seep_sites_catch_up(). */
+struct seep_error *seep_sites_map(
+    struct seep_sites *s, uint32_t node, int64_t *ret) SEEP_MUST_CHECK;
+struct seep_error *seep_sites_catch_up(struct seep_sites *s) SEEP_MUST_CHECK;
+
 /* Gives back what the last scan and count took. */
 void seep_sites_trim(struct seep_sites *s);
 

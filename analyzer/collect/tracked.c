@@ -160,6 +160,7 @@ void seep_tracked_destroy(struct seep_tracked *t)
 	if (!t)
 		return;
 	seep_events_deinit(&t->events);
+	seep_watched_deinit(&t->histories);
 	seep_sites_destroy(t->sites);
 	seep_segment_close(t->seg);
 	seep_process_deinit(&t->p);
@@ -172,11 +173,23 @@ static void take_events(struct seep_tracked *t, const struct seep_trace *tr)
 		t->changed = true;
 }
 
+static void read_histories(
+    struct seep_tracked *t, const struct seep_trace *tr, bool over)
+{
+	if (t->damaged)
+		return;
+	seep_watched_poll(&t->histories, tr->drain, t->seg);
+	seep_watched_read(&t->histories, over);
+}
+
 static struct seep_error *put_process(
     struct seep_tracked *t, struct seep_trace *tr)
 {
 	struct seep_error *err = tr->sink->put_process(tr->sink->ctx, &t->p);
 
+	if (!err && !t->damaged)
+		err = seep_watched_put(
+		    &t->histories, t->sites, tr->sink, t->p.id);
 	return err ? err : seep_events_put(&t->events, tr->sink, t->p.id);
 }
 
@@ -245,6 +258,7 @@ static bool refresh(struct seep_tracked *t, uint64_t now_ms)
 	for (unsigned i = 0; i < SEEP_NR_DROPS; i++)
 		if (i != SEEP_DROP_EXEC_UNTRACED)
 			t->p.drops[i] = t->seg->reader.head.drops[i];
+	t->p.drops[SEEP_DROP_HISTORY] += seep_watched_lost(&t->histories);
 	t->p.end_ms = now_ms;
 	return true;
 }
@@ -257,6 +271,8 @@ bool seep_tracked_poll(struct seep_tracked *t, struct seep_trace *tr)
 	if (!t->seg || t->is_over)
 		return false;
 	seep_segment_beat(t->seg, ns);
+	if (!t->damaged)
+		seep_watched_poll(&t->histories, tr->drain, t->seg);
 	if (!refresh(t, now))
 		return false;
 	look_at_memory(t, now);
@@ -325,6 +341,7 @@ struct seep_error *seep_tracked_snapshot(
 	size_t nr_survivors, nr;
 	struct seep_error *err;
 
+	read_histories(t, tr, false);
 	if (!refresh(t, now))
 		return seep_error_new(
 		    SEEP_ERROR_CORRUPT, "the process's segment is damaged");
@@ -372,6 +389,7 @@ struct seep_error *seep_tracked_finish(
 	size_t nr_survivors, nr;
 	struct seep_error *err;
 
+	read_histories(t, tr, true);
 	if (!refresh(t, now))
 		return finish_damaged(t, tr);
 	take_events(t, tr);
@@ -396,6 +414,7 @@ struct seep_error *seep_tracked_finish(
 
 void seep_tracked_release(struct seep_tracked *t)
 {
+	seep_watched_deinit(&t->histories);
 	seep_sites_destroy(t->sites);
 	t->sites = NULL;
 	seep_segment_close(t->seg);
@@ -405,6 +424,7 @@ void seep_tracked_release(struct seep_tracked *t)
 void seep_tracked_committed(struct seep_tracked *t)
 {
 	seep_events_committed(&t->events);
+	seep_watched_committed(&t->histories);
 	t->committed_id = t->p.id;
 }
 
@@ -412,6 +432,7 @@ void seep_tracked_rolled_back(struct seep_tracked *t)
 {
 	t->p.id = t->committed_id;
 	seep_events_rolled_back(&t->events);
+	seep_watched_rolled_back(&t->histories);
 	if (t->sites)
 		seep_sites_forget(t->sites);
 }

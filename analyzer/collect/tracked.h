@@ -21,6 +21,7 @@
 #include "analyzer/collect/segment.h"
 #include "analyzer/collect/sink.h"
 #include "analyzer/collect/sites.h"
+#include "analyzer/collect/watched.h"
 #include "analyzer/model/model.h"
 
 /* What all processes of a recording share. */
@@ -30,6 +31,7 @@ struct seep_trace {
 	uint64_t start_ns; /* at_ms 0, CLOCK_MONOTONIC; 0: not begun */
 	int64_t start_unix_ms;
 	const char *cwd; /* where the first program was started; may be NULL */
+	struct seep_drain *drain;
 };
 
 uint64_t seep_trace_at_ms(const struct seep_trace *tr, uint64_t ns);
@@ -57,6 +59,7 @@ struct seep_tracked {
 	uint64_t next_rss_ms, next_rollup_ms;
 	struct seep_totals polled;
 	struct seep_events events;
+	struct seep_watched histories;
 	bool has_exe;
 };
 

@@ -56,3 +56,11 @@ void seep_drop_causes_deinit(struct seep_drop_cause *causes)
 		causes[i] = (struct seep_drop_cause){0};
 	}
 }
+
+void seep_history_rows_deinit(struct seep_history_rows *r)
+{
+	free(r->sites);
+	free(r->lifetimes);
+	free(r->freed);
+	*r = (struct seep_history_rows){0};
+}

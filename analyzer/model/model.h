@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzer/model/lifetime.h"
+
 #define SEEP_NR_DROP_CAUSES 32
 
 /* One frame of a stack as people read it; several per address if inlined. */
@@ -128,6 +130,40 @@ struct seep_survivor_row {
 	uint64_t blocks;
 	uint64_t oldest_ms, newest_ms; /* birth, at_ms; SEEP_AGE_UNKNOWN */
 };
+
+/* How the histories of a process's blocks were recorded. */
+struct seep_history {
+	uint64_t every; /* of so many blocks one, on average; 1: of all */
+	uint64_t lost;	/* events, or pieces of histories: see drops, too */
+};
+
+/* Histories of the blocks of one site. */
+struct seep_history_row {
+	int64_t site;
+	int64_t begun; /* may take back what an earlier row counted */
+	struct seep_lifetime lifetime; /* but for begun */
+};
+
+/* Of the blocks of a site that were freed: so many lived that long, */
+struct seep_lifetime_row {
+	int64_t site;
+	struct seep_lifetime_count count;
+};
+
+/* and so many were freed by this stack. */
+struct seep_freed_row {
+	int64_t site, free_site;
+	uint64_t blocks;
+};
+
+struct seep_history_rows {
+	struct seep_history_row *sites;
+	struct seep_lifetime_row *lifetimes;
+	struct seep_freed_row *freed;
+	size_t nr_sites, nr_lifetimes, nr_freed;
+};
+
+void seep_history_rows_deinit(struct seep_history_rows *r);
 
 /* A cause of drops, as the recording explains it. */
 struct seep_drop_cause {

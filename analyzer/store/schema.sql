@@ -6,7 +6,7 @@
 -- version of this schema; see seep-recording(5).
 
 PRAGMA application_id = 1397048656; -- "SEEP"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 CREATE TABLE setting ( -- seep_version, start_unix_ms, hostname, ...
 	key TEXT PRIMARY KEY NOT NULL,
@@ -142,6 +142,46 @@ CREATE TABLE survivor ( -- blocks alive at the last look, by site and size
 	oldest_ms INTEGER, -- births; NULL: unknown
 	newest_ms INTEGER,
 	PRIMARY KEY (process, site, class, size_bytes)
+) WITHOUT ROWID;
+
+CREATE TABLE history ( -- how histories of blocks were recorded
+	process INTEGER PRIMARY KEY,
+	every INTEGER NOT NULL, -- 1: of all blocks; N: of one in N on average
+	lost INTEGER NOT NULL -- events that should be there and are not
+);
+
+-- Histories of the blocks that a site allocated. All counts are of recorded
+-- histories: with a sample they stand for `every` times as many.
+CREATE TABLE site_history (
+	process INTEGER NOT NULL,
+	site INTEGER NOT NULL, -- node.id
+	begun INTEGER NOT NULL, -- blocks whose history was recorded
+	ended INTEGER NOT NULL, -- of them, freed
+	temporary INTEGER NOT NULL, -- freed by the thread that allocated them
+				    -- before its next allocation
+	temporary_bytes INTEGER NOT NULL,
+	elsewhere INTEGER NOT NULL, -- freed by another thread
+	total_ns INTEGER NOT NULL, -- sum of the lifetimes
+	min_ns INTEGER NOT NULL,
+	max_ns INTEGER NOT NULL,
+	PRIMARY KEY (process, site)
+) WITHOUT ROWID;
+
+CREATE TABLE lifetime ( -- blocks freed after a time, in classes
+	process INTEGER NOT NULL,
+	site INTEGER NOT NULL,
+	class INTEGER NOT NULL, -- 0 to 3: so many ns; C: from
+				-- (4 + C % 4) << (C / 4 - 1) ns on
+	blocks INTEGER NOT NULL,
+	PRIMARY KEY (process, site, class)
+) WITHOUT ROWID;
+
+CREATE TABLE freed_by ( -- by which stacks a site's blocks were freed
+	process INTEGER NOT NULL,
+	site INTEGER NOT NULL,
+	free_site INTEGER NOT NULL, -- node.id
+	blocks INTEGER NOT NULL,
+	PRIMARY KEY (process, site, free_site)
 ) WITHOUT ROWID;
 
 CREATE TABLE event (

@@ -78,6 +78,24 @@ static const char *const texts[SEEP_NR_STMTS] = {
     [SEEP_STMT_SURVIVOR_DROP] =
 	"DELETE FROM survivor WHERE process = ? AND site = ? "
 	"AND class = ? AND size_bytes = ?",
+    [SEEP_STMT_HISTORY_PUT] = "INSERT OR REPLACE INTO history VALUES (?, ?, ?)",
+    [SEEP_STMT_SITE_HISTORY_PUT] =
+	"INSERT INTO site_history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+	"ON CONFLICT DO UPDATE SET begun = begun + excluded.begun, "
+	"min_ns = CASE WHEN excluded.ended = 0 THEN min_ns WHEN ended = 0 "
+	"THEN excluded.min_ns ELSE min(min_ns, excluded.min_ns) END, "
+	"max_ns = max(max_ns, excluded.max_ns), "
+	"ended = ended + excluded.ended, "
+	"temporary = temporary + excluded.temporary, "
+	"temporary_bytes = temporary_bytes + excluded.temporary_bytes, "
+	"elsewhere = elsewhere + excluded.elsewhere, "
+	"total_ns = total_ns + excluded.total_ns",
+    [SEEP_STMT_LIFETIME_PUT] =
+	"INSERT INTO lifetime VALUES (?, ?, ?, ?) "
+	"ON CONFLICT DO UPDATE SET blocks = blocks + excluded.blocks",
+    [SEEP_STMT_FREED_BY_PUT] =
+	"INSERT INTO freed_by VALUES (?, ?, ?, ?) "
+	"ON CONFLICT DO UPDATE SET blocks = blocks + excluded.blocks",
     [SEEP_STMT_THIN_LIST] =
 	"SELECT s.id, s.process, s.at_ms, p.start_ms FROM snapshot AS s "
 	"JOIN process AS p ON p.id = s.process "
@@ -122,6 +140,15 @@ static const char *const texts[SEEP_NR_STMTS] = {
     [SEEP_STMT_SURVIVORS] =
 	"SELECT site, class, size_bytes, blocks, oldest_ms, newest_ms "
 	"FROM survivor WHERE process = ? ORDER BY site, class, size_bytes",
+    [SEEP_STMT_HISTORY] = "SELECT every, lost FROM history WHERE process = ?",
+    [SEEP_STMT_SITE_HISTORIES] =
+	"SELECT site, begun, ended, temporary, temporary_bytes, elsewhere, "
+	"total_ns, min_ns, max_ns FROM site_history WHERE process = ? "
+	"ORDER BY site",
+    [SEEP_STMT_LIFETIMES] = "SELECT site, class, blocks FROM lifetime "
+			    "WHERE process = ? ORDER BY site, class",
+    [SEEP_STMT_FREED_BY] = "SELECT site, free_site, blocks FROM freed_by "
+			   "WHERE process = ? ORDER BY site, free_site",
     [SEEP_STMT_NODES] = "SELECT id, parent, module, offset, kind, exact "
 			"FROM node ORDER BY id",
     [SEEP_STMT_STRINGS] = "SELECT id, text FROM string ORDER BY id",
@@ -494,6 +521,11 @@ struct seep_error *seep_store_check_schema(struct seep_store *st)
 		    (long long)version, SEEP_SCHEMA_VERSION);
 	if (version < 1)
 		return seep_store_damaged(st, "it has no schema version");
+	if (version < SEEP_SCHEMA_VERSION)
+		return seep_error_new(SEEP_ERROR_OTHER,
+		    "recording '%s': schema %lld is older than %d, an older "
+		    "seep reads it",
+		    st->path, (long long)version, SEEP_SCHEMA_VERSION);
 	return check_tables(st);
 }
 

@@ -24,7 +24,7 @@
 
 struct seep_store;
 
-#define SEEP_SCHEMA_VERSION 1
+#define SEEP_SCHEMA_VERSION 2
 
 /* ---- writer ------------------------------------------------------------ */
 
@@ -110,6 +110,11 @@ struct seep_error *seep_store_put_survivors(struct seep_store *st,
     int64_t process_id, const struct seep_survivor_row *rows,
     size_t nr_rows) SEEP_MUST_CHECK;
 
+/* Adds histories to those of the process; h replaces what was there. */
+struct seep_error *seep_store_put_histories(struct seep_store *st,
+    int64_t process_id, const struct seep_history *h,
+    const struct seep_history_rows *rows) SEEP_MUST_CHECK;
+
 /* GROUND 20: PERIODIC snapshots older than 2 min keep one each 10 s, older
  * than 1 h one each thousandth of the run. */
 struct seep_error *seep_store_thin(
@@ -159,6 +164,12 @@ struct seep_error *seep_store_site_rows(struct seep_store *st,
 struct seep_error *seep_store_survivors(struct seep_store *st,
     int64_t process_id, struct seep_survivor_row **ret,
     size_t *nr) SEEP_MUST_CHECK;
+
+/* The histories of a process; h->every is 0 where there are none. Lifetimes and
+ * freed are ordered by site; the caller deinits *rows. */
+struct seep_error *seep_store_histories(struct seep_store *st,
+    int64_t process_id, struct seep_history *h,
+    struct seep_history_rows *rows) SEEP_MUST_CHECK;
 
 /* The whole tree: node i has the id i + 1. Caller frees. */
 struct seep_error *seep_store_nodes(struct seep_store *st,

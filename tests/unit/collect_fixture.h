@@ -274,6 +274,9 @@ struct fake_sink {
 	size_t nr_rows;
 	struct seep_survivor_row survivors[FAKE_MAX];
 	size_t nr_survivors;
+	struct seep_history history;
+	struct seep_lifetime histories; /* all sites of all calls */
+	size_t nr_freed, nr_lifetimes;
 	int64_t baseline;
 	char events[4096];
 };
@@ -466,6 +469,25 @@ static struct seep_error *fs_put_survivors(void *ctx, int64_t process_id,
 	return NULL;
 }
 
+static struct seep_error *fs_put_histories(void *ctx, int64_t process_id,
+    const struct seep_history *h, const struct seep_history_rows *rows)
+{
+	struct fake_sink *s = ctx;
+
+	ck_assert_int_gt(process_id, 0);
+	s->history = *h;
+	for (size_t i = 0; i < rows->nr_sites; i++) {
+		ck_assert_int_le(rows->sites[i].site, (int64_t)s->nr_nodes);
+		s->histories.begun += (uint64_t)rows->sites[i].begun;
+		seep_lifetime_add(&s->histories, &rows->sites[i].lifetime);
+	}
+	for (size_t i = 0; i < rows->nr_freed; i++)
+		ck_assert_int_gt(rows->freed[i].free_site, 0);
+	s->nr_freed += rows->nr_freed;
+	s->nr_lifetimes += rows->nr_lifetimes;
+	return NULL;
+}
+
 static struct seep_error *fs_thin(void *ctx, uint64_t now_ms)
 {
 	(void)ctx;
@@ -527,6 +549,7 @@ static inline struct fake_sink *fake_sink_create(void)
 	    .put_node = fs_put_node,
 	    .put_snapshot = fs_put_snapshot,
 	    .put_survivors = fs_put_survivors,
+	    .put_histories = fs_put_histories,
 	    .thin = fs_thin,
 	    .put_event = fs_put_event,
 	    .put_baseline = fs_put_baseline,

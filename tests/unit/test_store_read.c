@@ -223,8 +223,8 @@ START_TEST(a_newer_schema_is_named)
 	fixture_init(&f);
 	OK(write_all(f.path, true));
 	spoil(f.path, "PRAGMA user_version = 4");
-	FAILS(seep_store_open(f.path, &st), "schema 4 is newer than 1");
-	FAILS(seep_store_append(f.path, &st), "schema 4 is newer than 1");
+	FAILS(seep_store_open(f.path, &st), "schema 4 is newer than 2");
+	FAILS(seep_store_append(f.path, &st), "schema 4 is newer than 2");
 	fixture_deinit(&f);
 }
 END_TEST
