@@ -7,6 +7,7 @@ from . import figures as f
 REAL = ("sqlite3", "python3", "perl", "git", "cc1plus", "jq", "xmllint",
         "redis")
 SAMPLING = "seep --sample 512K"
+COMPARED = "stacks compared"
 KIB = 1024
 
 
@@ -69,6 +70,15 @@ def _complete(figures, tool):
     return "" if n in (0, len(REAL)) else f"; {n} of {len(REAL)} programs"
 
 
+def _compared(figures):
+    """Stacks of the check build, those unlike libunwind's, and fallbacks."""
+    runs = [run.values for name in REAL
+            for run in figures.runs(name, COMPARED).values()]
+    stacks = sum(v["stacks"] for v in runs)
+    wrong = sum(v["wrong"] + v["fresh"] + v["shorter"] for v in runs)
+    return stacks, wrong if runs else None, sum(v["fallback"] for v in runs)
+
+
 def _untraced_speed_up(figures):
     """What the machine itself can do."""
     found = [figures.speed_up(f"t1-{p}", f"t2-{p}", "untraced")
@@ -101,6 +111,7 @@ def goals(figures):
         return f" (wall {' / '.join(f'{v:.1f}' for v in found)})"
 
     threads = figures.added("threads", "seep", f.rss)
+    stacks, wrong, fallbacks = _compared(figures)
     return [
         Goal("added CPU ns per malloc/free pair, depth 20: flat / hop",
              [added("d20-flat"), added("d20-hop")], (20, 60), (12, 40),
@@ -137,4 +148,8 @@ def goals(figures):
              [sample, sample_cpu], (1.03, 1.03), (1.01, 1.01),
              note=named((sample, sample_of), (sample_cpu, sample_cpu_of)) +
              _complete(figures, SAMPLING)),
+        Goal("unwinder mismatches / fallbacks in a million stacks",
+             [wrong, fallbacks * 1e6 / stacks if stacks else None],
+             (0, 1), (0, 0),
+             note=f" ({stacks / 1e6:.1f} M stacks)" if stacks else ""),
     ]

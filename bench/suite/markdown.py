@@ -25,10 +25,11 @@ def table(head, rows):
 class Report:
     """Sections appear if anything of theirs was run."""
 
-    def __init__(self, figures, workloads, tools, options):
-        self.figures = figures
-        self.workloads = workloads
-        self.tools = {tool.name: tool for tool in tools}
+    def __init__(self, plan, workloads, options):
+        self.figures = f.Figures(plan.cells)
+        self.skipped = plan.skipped
+        self.workloads = [w for w in workloads if w.name in plan.cells]
+        self.tools = {tool.name: tool for tool in plan.tools}
         self.options = options
 
     def text(self):
@@ -40,9 +41,7 @@ class Report:
 
     def _show(self, workload, tool, value, digits, sign=False):
         cell = self.figures.cell(workload, tool)
-        if tool not in self.tools or not cell or cell.skipped:
-            return "-"
-        if cell.failure:
+        if cell and cell.failure:
             return "failed"
         if value is None:
             return "-"
@@ -73,8 +72,7 @@ class Report:
     def _head(self):
         o = self.options
         versions = ", ".join(
-            tool.version() for tool in self.tools.values()
-            if not tool.missing() and tool.version())
+            filter(None, (tool.version() for tool in self.tools.values())))
         text = (f"Measured with `make bench` on {o.date}: seep {o.revision}"
                 f"{' beside ' + versions if versions else ''}.\n"
                 f"Machine: {machine.describe()}.\n"
@@ -89,49 +87,44 @@ class Report:
         return text
 
     def _programs(self):
-        programs = self._group("real", "start")
-        if not programs:
-            return ""
-        head = ["program", "untraced", "seep", "CPU", "--sample", "CPU",
-                "heaptrack", "CPU", "valgrind", "output"]
         rows = []
-        for w in programs:
-            digits = 2 if w.group == "real" else 3
-            row = [self._title(w),
-                   self._median(w.name, "untraced", f.wall_s, digits) + " s"]
-            show = self._ratio
-            if w.group == "start":
-                # Of next to nothing, a quotient says nothing.
-                def show(name, tool, metric):
-                    text = self._added(name, tool, metric, 3)
-                    return text if text[-1].isalpha() or text == "-" \
-                        else text + " s"
-            for tool, metrics in (
-                    ("seep", (f.wall_s, f.cpu_s)),
-                    (goals.SAMPLING, (f.wall_s, f.cpu_s)),
-                    ("heaptrack", (f.wall_s, f.cpu_s)),
-                    ("valgrind", (f.wall_s,))):
-                row += [show(w.name, tool, metric) for metric in metrics]
+        for w in self._group("real"):
+            row = [w.title,
+                   self._median(w.name, "untraced", f.wall_s, 2) + " s"]
+            for tool in "seep", goals.SAMPLING, "heaptrack", "valgrind":
+                row += [self._ratio(w.name, tool, f.wall_s),
+                        self._ratio(w.name, tool, f.cpu_s)]
             rows.append(row + [self._output(w)])
-        return ("Real programs: time over that of the untraced program, wall "
-                "and (CPU) total of\nall processes, the tool's helpers "
-                "included, from start to end of the command.\n\n"
-                + table(head, rows) +
-                "\n\n`true` ends at once: what a run costs whatever the "
-                "program does, in seconds added.\nredis is timed from the "
-                "first to the last request of redis-benchmark.")
+        if not rows:
+            return self._start()
+        head = ["program", "untraced", "seep", "CPU", "--sample", "CPU",
+                "heaptrack", "CPU", "valgrind", "CPU", "output"]
+        return ("Real programs: the time they take over that which they take "
+                "untraced, by the clock\nand (CPU) of all processes, the "
+                "tool's helpers included, from start to end of the\ncommand. "
+                "--sample is seep run --sample 512K. redis is timed from the "
+                "first to the\nlast request of redis-benchmark.\n\n"
+                + table(head, rows) + "\n\n" + self._start()).rstrip()
+
+    def _start(self):
+        """What a run costs, whatever the program does."""
+        found = []
+        for w in self._group("start"):
+            for tool in self.tools:
+                if tool != "untraced" and tool in w.tools:
+                    wall, cpu = (self._added(w.name, tool, metric, 3)
+                                 for metric in (f.wall_s, f.cpu_s))
+                    found.append(f"{tool} {wall} s (CPU {cpu} s)")
+        return "" if not found else \
+            "Of this, a program that ends at once (`true`) takes " + \
+            ",\n".join(found) + "."
 
     def _output(self, workload):
-        """same, when it was under every tool."""
-        found = []
-        for name in self.tools:
-            cell = self.figures.cell(workload.name, name)
-            if cell and (cell.failure or cell.differs) and not cell.skipped:
-                found.append(name)
-        if found:
-            return "see below"
-        plain = self.figures.cell(workload.name)
-        return "-" if not plain or plain.skipped else "same"
+        """The same under every tool?"""
+        cells = [self.figures.cell(workload.name, tool)
+                 for tool in self.tools if tool in workload.tools]
+        bad = any(cell.failure or cell.differs for cell in cells)
+        return "see below" if bad else "same"
 
     def _loops(self):
         loops = self._group("depth", "live")
@@ -233,19 +226,11 @@ class Report:
 
     def _remarks(self):
         """Everything that did not go as it should; nothing is left out."""
-        found = []
-        skipped = {}
+        found = list(self.skipped)
         for w in self.workloads:
-            for name in self.tools:
-                cell = self.figures.cell(w.name, name)
-                if not cell:
-                    continue
-                if cell.skipped:
-                    skipped.setdefault((name, cell.skipped), []).append(w.name)
-                elif cell.failure or cell.differs or cell.remarks:
-                    found.append(f"- {w.name}, {name}: {cell.state()}")
-        for (name, why), of in skipped.items():
-            what = "all" if len(of) == sum(
-                name in w.tools for w in self.workloads) else ", ".join(of)
-            found.append(f"- {name} skipped ({what}): {why}")
-        return "Remarks:\n\n" + "\n".join(found) if found else ""
+            for tool in self.tools:
+                cell = self.figures.cell(w.name, tool)
+                if cell and (cell.failure or cell.differs or cell.remarks):
+                    found.append(f"{w.name}, {tool}: {cell.state()}")
+        return "\n".join(["Remarks:\n", *("- " + x for x in found)]) \
+            if found else ""

@@ -8,12 +8,14 @@ and its CPU counted.
 """
 import ctypes
 import os
+import re
 import resource
 import signal
 import subprocess
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
+MEASUREMENT = re.compile(r"^@([a-z_]+) ([0-9]+(?:\.[0-9]+)?)\n", re.M)
 
 
 class Timeout(Exception):
@@ -101,14 +103,9 @@ class Run:
 
 def _measurements(text):
     """Splits the lines "@name value" from the rest."""
-    values, rest = {}, []
-    for line in text.splitlines(keepends=True):
-        name, _, value = line[1:].partition(" ")
-        if line.startswith("@") and value:
-            values[name] = float(value)
-        else:
-            rest.append(line)
-    return values, "".join(rest)
+    found = MEASUREMENT.findall(text)
+    return {name: float(value) for name, value in found}, \
+        MEASUREMENT.sub("", text)
 
 
 def run(command, folder, environment=None, timeout=300, during=None):

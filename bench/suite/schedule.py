@@ -12,12 +12,11 @@ class Cell:
     def __init__(self):
         self.runs = {}          # by round
         self.failure = None     # why there are no more
-        self.skipped = None     # why there were none
         self.differs = False    # the program's output is not as untraced
         self.remarks = []       # of the tool, on what was lost
 
     def state(self):
-        return self.failure or self.skipped or ", ".join(
+        return self.failure or ", ".join(
             ["differs" if self.differs else "same", *self.remarks])
 
 
@@ -31,36 +30,41 @@ class Schedule:
 
     def __init__(self, place, tools, options, say):
         self.place = place
-        self.tools = tools
         self.options = options
         self.say = say
         self.cells = {}
+        self.skipped = []       # "what: why"
+        self.tools = [tool for tool in tools if not self._skips(tool)]
 
     def run(self, workloads):
         series = {}
         for workload in workloads:
-            series.setdefault(workload.series, []).append(workload)
+            if not self._skips(workload):
+                series.setdefault(workload.series, []).append(workload)
         for members in series.values():
             self._run_series(members)
+
+    def _skips(self, thing):
+        """A tool or workload that is not to be had here."""
+        why = thing.missing()
+        if why:
+            self.skipped.append(f"{thing.name} skipped: {why}")
+            self.say(self.skipped[-1])
+        return bool(why)
 
     def _run_series(self, workloads):
         todo = []
         for workload in workloads:
-            why = workload.missing()
             cells = self.cells[workload.name] = {}
             for tool in self.tools:
-                if tool.name not in workload.tools:
-                    continue
-                cells[tool.name] = cell = Cell()
-                cell.skipped = why or tool.missing()
-                if cell.skipped:
-                    self.say(f"{workload.name}, {tool.name}: skipped, "
-                             f"{cell.skipped}")
-                else:
+                if tool.name in workload.tools:
+                    cells[tool.name] = cell = Cell()
                     todo.append((workload, tool, cell))
+            if workload.warms_up:
+                self._run_one(workload, self.tools[0], Cell(), -1)
         rounds = workloads[0].rounds
         for number in range(self.options.runs * rounds):
-            turn = number % len(todo) if todo else 0
+            turn = number % len(todo)
             for workload, tool, cell in todo[turn:] + todo[:turn]:
                 due = not (tool.slow and number % rounds or
                            tool.once and number)
@@ -80,9 +84,8 @@ class Schedule:
                 workload.command(self.place, scale), folder,
                 {**workload.environment, **tool.environment(folder)},
                 self.options.timeout, workload.during(folder))
-        except (OSError, RuntimeError) as e:
+        except (OSError, RuntimeError, ValueError) as e:
             cell.failure = f"failed: {e}"
-            run = None
         else:
             if run.status is None:
                 cell.failure = f"failed: over {self.options.timeout:g} s"
@@ -96,8 +99,9 @@ class Schedule:
             return
         cell.runs[number] = run
         if len(cell.runs) == 1:
-            cell.remarks = tool.remarks(folder, run)
-        self.say(f"{workload.name}, {tool.name}, round {number + 1}: "
+            cell.remarks = tool.look(folder, run)
+        what = f"round {number + 1}" if number >= 0 else "to warm up"
+        self.say(f"{workload.name}, {tool.name}, {what}: "
                  f"{run.wall:.2f} s, CPU {run.cpu:.2f} s")
 
     def _quote_stderr(self, folder):
@@ -112,10 +116,10 @@ class Schedule:
     def _compare(self, workload):
         """Each tool's result with that of the untraced program."""
         cells = self.cells[workload.name]
-        plain = cells.get("untraced")
-        if not plain or not plain.runs:
+        plain = cells["untraced"].runs
+        if not plain:
             return
-        first = next(iter(plain.runs.values()))
+        first = next(iter(plain.values()))
         expected = workload.result(first)
         for tool in self.tools:
             cell = cells.get(tool.name, Cell())

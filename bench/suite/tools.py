@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 
 
 class Tool:
@@ -32,8 +33,8 @@ class Tool:
     def version(self):
         return ""
 
-    def remarks(self, _out, _run):
-        """What the tool itself says was lost in a run, as a list."""
+    def look(self, _out, _run):
+        """Remarks on the first run: what the tool itself says was lost."""
         return []
 
 
@@ -72,13 +73,7 @@ class Seep(Tool):
         # What it keeps of running programs goes where it is swept up.
         return {"SEEP_SHIM": self.shim, "XDG_RUNTIME_DIR": out}
 
-    def missing(self):
-        for path in self.program, self.shim:
-            if not os.path.exists(path):
-                return f"no {path}: run make first"
-        return None
-
-    def remarks(self, out, run):
+    def look(self, out, run):
         """What is missing in a recording may have made it cheap."""
         report = subprocess.run(
             [self.program, "report", "--format", "json",
@@ -104,12 +99,41 @@ class SeepSampling(Seep):
     exact = False
 
     def missing(self):
-        why = super().missing()
-        if why:
-            return why
         usage = subprocess.run([self.program, "run", "-h"],
                                capture_output=True, text=True, check=False)
         return None if "--sample" in usage.stdout else "no such option yet"
+
+
+class SeepChecked(Seep):
+    """The check build: it compares each stack with libunwind's. Not timed."""
+
+    name = "stacks compared"
+    labels = ("check",)
+    slow = True
+    once = True
+
+    def __init__(self, build, source):
+        super().__init__(build)
+        self.shim = os.path.join(build, "preload", "check", ".libs",
+                                 "libseep.so")
+        self.reader = os.path.join(source, "tests", "tools",
+                                   "check_unwinding.py")
+
+    def environment(self, out):
+        return {**super().environment(out),
+                "SEEP_CHECK_FILE": os.path.join(out, "sums")}
+
+    def missing(self):
+        return None if os.path.exists(self.shim) else "no check build"
+
+    def look(self, out, run):
+        sums = subprocess.run(
+            [sys.executable, "-B", self.reader, os.path.join(out, "sums")],
+            capture_output=True, text=True, check=False).stdout
+        for line in sums.splitlines():
+            what, n = line.split()
+            run.values[what] = float(n)
+        return super().look(out, run)
 
 
 class Heaptrack(Tool):
@@ -147,7 +171,7 @@ class Valgrind(Tool):
         return _first_line("valgrind", "--version")
 
 
-def all_tools(build):
+def all_tools(build, source):
     """In the order in which a round runs them."""
     return [Untraced(), Seep(build), SeepSampling(build), Heaptrack(),
-            Valgrind()]
+            Valgrind(), SeepChecked(build, source)]

@@ -39,6 +39,7 @@ class Workload:
     pattern = None      # of a loop of which a slow tool does a share
     rounds = 1          # runs in a round, of tools that are not slow
     measures = ()       # values that a run must give
+    warms_up = False    # a run before the first: files get into memory
 
     def __init__(self, name, group, title):
         self.name = name
@@ -85,8 +86,8 @@ class Loop(Workload):
     are per operation.
     """
 
-    def __init__(self, name, group, title, target, before, operations, after=(),
-                 pattern=None):
+    def __init__(self, name, group, title, target, before, operations,
+                 after=(), pattern=None):
         super().__init__(name, group, title)
         self.target = target
         self.before = before
@@ -128,7 +129,9 @@ class Program(Workload):
     """A real program; it does the same at any scale."""
 
     rounds = 2          # traced and untraced are close together
-    tools = ("untraced", "seep", "seep --sample 512K", "heaptrack", "valgrind")
+    warms_up = True
+    tools = ("untraced", "seep", "seep --sample 512K", "heaptrack",
+             "valgrind", "stacks compared")
 
     def __init__(self, name, arguments, environment=None):
         super().__init__(name, "real", name)
@@ -188,9 +191,11 @@ def _file(name):
     return lambda place: place.input(name)
 
 
-JQ = ("[.[] | {g: .grp, t: (.tags | join(\"-\")), n: (.user | ascii_upcase)}]"
-      " | group_by(.g) | map({g: .[0].g, n: length, s: (map(.t | length) | add)"
-      "}) | length")
+JQ = """
+[.[] | {g: .grp, t: (.tags | join("-")), n: (.user | ascii_upcase)}]
+| group_by(.g) | map({g: .[0].g, n: length, s: (map(.t | length) | add)})
+| length
+"""
 
 
 def _churn(name, group, title, pattern, depth, threads, pairs, live=()):
@@ -259,4 +264,5 @@ def _real():
 def all_workloads():
     start = Program("true", ())
     start.group = "start"
+    start.tools = start.tools[:-1]
     return [*_real(), start, *_depths(), *_threads(), *_live(), *_memory()]
