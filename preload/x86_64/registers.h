@@ -49,7 +49,7 @@ static inline bool seep_register_outwards(const struct seep_registers *r,
 	if (where == SEEP_SAVED_NOT)
 		return true;
 	if ((where != SEEP_SAVED_CFA && where != SEEP_SAVED_BP) ||
-	    at < r->sp - 8 || at >= limit)
+	    at < r->sp - SEEP_RED_ZONE || at >= limit)
 		return false;
 	*now = seep_stack_load(at);
 	return true;

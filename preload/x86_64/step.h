@@ -12,6 +12,9 @@
 #ifndef SEEP_PRELOAD_X86_64_STEP_H
 #define SEEP_PRELOAD_X86_64_STEP_H
 
+/* Below sp: where an interrupted epilogue has just popped rbp from. */
+#define SEEP_RED_ZONE 128
+
 #include "preload/x86_64/registers.h"
 
 static inline enum seep_step seep_step(
@@ -79,7 +82,7 @@ static inline enum seep_step seep_step(
 	if (seep_rule_has_bp(r)) {
 		int64_t off = seep_rule_bp(r);
 
-		if (cfa + (uint64_t)off < s->sp - 8)
+		if (cfa + (uint64_t)off < s->sp - SEEP_RED_ZONE)
 			return SEEP_STEP_CUT;
 		next->bp = seep_stack_load(cfa + (uint64_t)off);
 		next->bp_at = (int16_t)(off / 8);
