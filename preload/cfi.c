@@ -428,6 +428,9 @@ static bool run(struct cursor c, const struct program *g, uint64_t loc,
 			block(&c);
 			set_register(r, g, reg, SEEP_SAVED_OTHER, 0);
 			break;
+		case 0x2c: /* AARCH64_negate_ra_state_with_pc */
+		case 0x2d: /* AARCH64_negate_ra_state: step.h asks no rule */
+			break;
 		case 0x2e: /* GNU_args_size */
 			uleb(&c);
 			break;

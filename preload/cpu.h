@@ -2,10 +2,10 @@
 /*
  * cpu.h - what differs from one processor to the next
  *
- * Each CPU has a folder: cpu.h has its system calls, how a hook tells who
- * called it, and the form of an unwind rule; row.h packs unwind information
- * into that form; step.h takes the step. All of cfi.c and frames.c besides is
- * the same everywhere.
+ * Each CPU has a folder: cpu.h has its system calls and the form of an unwind
+ * rule; row.h packs unwind information into that form; caller.h says where a
+ * walk begins; step.h takes the step. All of cfi.c and frames.c besides is the
+ * same everywhere.
  *
  * Threads:  none.
  * Signals:  async-signal-safe.
@@ -19,6 +19,8 @@
 
 #if defined(__x86_64__)
 #include "preload/x86_64/cpu.h"
+#elif defined(__aarch64__)
+#include "preload/aarch64/cpu.h"
 #else
 #error "libseep.so knows nothing of this CPU: see preload/cpu.h"
 #endif

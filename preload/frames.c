@@ -74,7 +74,8 @@ static void more_edges(struct seep_frames *f)
 /* The end of the stack that sp is on: nothing is read at or above it. */
 static inline uint64_t stack_end(uint64_t sp)
 {
-	/* glibc places a thread's control block at the top of its stack. */
+	/* glibc places a thread's control block at the top of its stack, or,
+	 * as on aarch64, a little above it. */
 	uint64_t tp = (uint64_t)(uintptr_t)__builtin_thread_pointer();
 	uint64_t up_to_tp = tp - sp;
 	uint64_t up_to_main = seep_capture.main_stack_end - sp;
@@ -181,7 +182,7 @@ static void name_frames(struct seep_frames *f, struct seep_frame *frames,
 		if (s->tag & SEEP_FRAME_NEEDS_BP && s->bp_at)
 			s->tag |= SEEP_FRAME_CHECK_BP;
 		if (s->pc)
-			node = child(f, node, s->pc, exact);
+			node = child(f, node, seep_plain_pc(s->pc), exact);
 		s->tag |= node;
 	}
 }
@@ -299,7 +300,8 @@ uint32_t seep_frames_walk(void **frame, uint64_t *pcs, uint32_t room, bool *cut)
 	enum seep_step st = SEEP_STEP_ON;
 
 	while (st == SEEP_STEP_ON && n < room) {
-		pcs[n++] = s.pc | (s.tag & SEEP_FRAME_EXACT ? 1ull << 63 : 0);
+		pcs[n++] = seep_plain_pc(s.pc) |
+			   (s.tag & SEEP_FRAME_EXACT ? 1ull << 63 : 0);
 		st = seep_step(&s, &next, end);
 		s = next;
 		if (s.tag & SEEP_FRAME_EXACT)

@@ -16,7 +16,7 @@
 #ifndef SEEP_PRELOAD_FRAMES_H
 #define SEEP_PRELOAD_FRAMES_H
 
-#include "preload/cpu.h"
+#include "preload/caller.h"
 #include "preload/objects.h"
 #include "preload/recall.h"
 #include "wire/tree.h"

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "preload/cpu.h"
+#include "preload/caller.h"
 #include "preload/real.h"
 #include "preload/record.h"
 

@@ -30,11 +30,14 @@
 
 /* The state of unwinding at one frame, and how it was come by. */
 struct seep_frame {
-	uint64_t pc;	 /* 0: there the stack ended */
+	uint64_t pc;	 /* as found in its slot; 0: there the stack ended */
 	uint64_t sp, bp; /* bp: the CPU's frame pointer */
 	uint32_t tag;	 /* node of the call tree, and flags */
 	int16_t bp_at;	 /* words from sp where bp was saved; 0: not */
 	int16_t ra_at;	 /* and pc, where that is not the same everywhere */
+#ifdef __aarch64__
+	uint64_t lr; /* of an interrupted pc: x30 may hold a return address */
+#endif
 };
 
 /* flags of seep_frame.tag, above the node */
@@ -44,7 +47,6 @@ struct seep_frame {
 #define SEEP_FRAME_BLIND    (1u << 31) /* reached by reading other slots, too */
 
 _Static_assert(SEEP_NODE_BITS == 28, "flags above the node");
-_Static_assert(sizeof(struct seep_frame) == 32, "a frame");
 
 /* Innermost frame first. */
 struct seep_stack {
@@ -61,7 +63,7 @@ struct seep_recall {
 };
 
 #define SEEP_NO_STACK	    0u
-#define SEEP_FRAME_WORDS    4u
+#define SEEP_FRAME_WORDS    ((uint32_t)sizeof(struct seep_frame) / 8u)
 #define SEEP_STACK_WORDS(n) (1u + SEEP_FRAME_WORDS * (n))
 
 bool seep_recall_init(struct seep_recall *r);

@@ -41,6 +41,8 @@ struct seep_row {
 
 #if defined(__x86_64__)
 #include "preload/x86_64/row.h"
+#elif defined(__aarch64__)
+#include "preload/aarch64/row.h"
 #endif
 
 #endif

@@ -27,6 +27,8 @@
 #define MADV_WIPEONFORK 18
 #endif
 
+#define NO_SUCH_ADVICE 9999
+
 #define CMDLINE_MAX (16u * SEEP_PAGE)
 
 struct seep_session seep_session;
@@ -132,7 +134,9 @@ static bool make_gate(void)
 
 	if (!page)
 		return false;
-	if (seep_sys(SYS_madvise, page, SEEP_PAGE, MADV_WIPEONFORK) < 0)
+	/* qemu-user 7.2 takes any advice, and none of it. */
+	if (seep_sys(SYS_madvise, page, SEEP_PAGE, MADV_WIPEONFORK) < 0 ||
+	    seep_sys(SYS_madvise, page, SEEP_PAGE, NO_SUCH_ADVICE) == 0)
 		seep_session.compare_pids = true;
 	atomic_store(page, SEEP_GATE_BUSY);
 	seep_gate = page;

@@ -28,6 +28,8 @@ enum seep_step { SEEP_STEP_ON, SEEP_STEP_END, SEEP_STEP_CUT };
  */
 #if defined(__x86_64__)
 #include "preload/x86_64/step.h"
+#elif defined(__aarch64__)
+#include "preload/aarch64/step.h"
 #endif
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.h - x86-64: system calls, the caller of a hook, the form of a rule
+ * cpu.h - x86-64: system calls, the form of a rule
  *
  * Threads:  any.
  * Signals:  async-signal-safe.
@@ -33,25 +33,12 @@ static inline long seep_sys6(
 	return ret;
 }
 
-/* ---- who called -------------------------------------------------------- */
+/* ---- frames ------------------------------------------------------------ */
 
-/* Our caller's frame is found through this one, so it must be a real frame:
- * the caller's rbp, the return address, and above them its own stack. */
-#define SEEP_FRAME ((void **)__builtin_frame_address(0))
-
-static inline uint64_t seep_caller_pc(void **frame)
+/* Return addresses are as they are: there is no signature in them. */
+static inline uint64_t seep_plain_pc(uint64_t pc)
 {
-	return (uint64_t)(uintptr_t)frame[1];
-}
-
-static inline uint64_t seep_caller_sp(void **frame)
-{
-	return (uint64_t)(uintptr_t)(frame + 2);
-}
-
-static inline uint64_t seep_caller_bp(void **frame)
-{
-	return (uint64_t)(uintptr_t)frame[0];
+	return pc;
 }
 
 /* Where the return address lies by which a frame with this sp is reached. */
