@@ -7,7 +7,8 @@
 #
 # From the environment: SEEP (the program; default ./seep of the folder the
 # script is started in), SEEP_SHIM, CC, CXX, PYTHON3, KEEP_WORK (leave the
-# folder there), LIMIT (seconds until a traced program counts as hanging).
+# folder there), LIMIT (seconds until a traced program counts as hanging),
+# EMULATOR (a command that runs what CC builds, in the manner of qemu-user).
 
 tests=$(cd "$(dirname "$0")/.." && pwd)
 targets=$tests/targets
@@ -125,10 +126,24 @@ trace()
 {
 	rm -f rec
 	status=0
-	run_within "$LIMIT" "$SEEP" run -q -o rec -- "$@" 3>>truth ||
-	    status=$?
+	if [ -n "$EMULATOR" ]; then
+		trace_emulated "$@"
+	else
+		run_within "$LIMIT" "$SEEP" run -q -o rec -- "$@" 3>>truth ||
+		    status=$?
+	fi
 	[ $status -ne 124 ] || fail "hangs under seep: $*"
 	[ -s rec ] || fail "no recording of: $*"
+}
+
+# The emulator itself is not traced; it sets what the program in it preloads.
+trace_emulated()
+{
+	# shellcheck disable=SC2086 # a command with its options
+	run_within "$LIMIT" "$PYTHON3" "$tests/tools/collect_for.py" \
+	    "$SEEP" rec $EMULATOR -E LD_PRELOAD="$SEEP_SHIM" "$@" 3>>truth ||
+	    status=$?
+	[ $status -eq 124 ] || wait_for_recording rec
 }
 
 # trace_ok PROG ARG...: the same, and it must end with 0

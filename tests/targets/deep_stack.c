@@ -60,7 +60,7 @@ int main(void)
 {
 	run(deep, 64 << 20);
 	for (int i = 0; i < 5; i++)
-		run(narrow, 16384);
+		run(narrow, (size_t)sysconf(_SC_THREAD_STACK_MIN));
 	truth_state();
 	return 0;
 }

@@ -6,11 +6,11 @@
  * nearly all.
  */
 #include "truth.h"
+#include "interrupted.h"
 #include <link.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/time.h>
-#include <ucontext.h>
 
 #define JUMPS  3000
 #define BLOCKS 60000
@@ -43,8 +43,7 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *unused)
 
 static void on_timer(int number, siginfo_t *info, void *context)
 {
-	ucontext_t *uc = context;
-	unsigned long pc = uc->uc_mcontext.gregs[REG_RIP];
+	unsigned long pc = interrupted_pc(context);
 
 	(void)number;
 	(void)info;

@@ -4,10 +4,10 @@
  * the shim. (Not while it is in the C library, which does not allow it.)
  */
 #include "truth.h"
+#include "interrupted.h"
 #include <link.h>
 #include <signal.h>
 #include <sys/time.h>
-#include <ucontext.h>
 
 #define HANDLED 5000
 
@@ -38,8 +38,7 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *unused)
 
 static void on_timer(int number, siginfo_t *info, void *context)
 {
-	ucontext_t *uc = context;
-	unsigned long pc = uc->uc_mcontext.gregs[REG_RIP];
+	unsigned long pc = interrupted_pc(context);
 	int before = errno;
 
 	(void)number;

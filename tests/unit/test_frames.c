@@ -73,7 +73,7 @@ static unsigned path_of(uint32_t node, uint64_t *pcs)
 NI static void compare(void)
 {
 	static uint64_t ours[MAX_PCS], nested[MAX_PCS];
-	void **frame = __builtin_frame_address(0);
+	void **frame = SEEP_FRAME;
 	uint32_t node = seep_frames_capture(&frames, frame);
 	uint32_t again = seep_frames_capture(&frames, frame);
 	unsigned nr = path_of(node, ours), i = 0;
