@@ -29,8 +29,11 @@ class Goal:
         self.unit = unit
         self.note = note
 
+    def is_measured(self):
+        return any(v is not None for v in self.values)
+
     def measured(self):
-        if all(v is None for v in self.values):
+        if not self.is_measured():
             return "not measured"
         return " / ".join("-" if v is None else self._text(v)
                           for v in self.values) + self.note
@@ -110,7 +113,7 @@ def goals(figures):
             return ""
         return f" (wall {' / '.join(f'{v:.1f}' for v in found)})"
 
-    threads = figures.added("threads", "seep", f.rss)
+    threads = figures.added("many-threads", "seep", f.rss)
     stacks, wrong, fallbacks = _compared(figures)
     return [
         Goal("added CPU ns per malloc/free pair, depth 20: flat / hop",

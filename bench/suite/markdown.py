@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The report: tables in Markdown that are readable as plain text, too."""
+import textwrap
+
 from . import figures as f
 from . import goals
 from . import machine
+
+COMPARED = ("seep", goals.SAMPLING, "heaptrack", "valgrind")
 
 
 def table(head, rows):
@@ -22,6 +26,11 @@ def table(head, rows):
     return "\n".join([line(head), rule, *map(line, rows)])
 
 
+def paragraph(*sentences):
+    return textwrap.fill(" ".join(filter(None, sentences)), 80,
+                         break_long_words=False, break_on_hyphens=False)
+
+
 class Report:
     """Sections appear if anything of theirs was run."""
 
@@ -33,33 +42,32 @@ class Report:
         self.options = options
 
     def text(self):
-        sections = [self._programs(), self._loops(), self._threads(),
+        sections = [self._head(), self._programs(), self._start(),
+                    self._loops(), self._threads(), self._map(),
                     self._memory(), self._goals(), self._remarks()]
-        return "\n\n".join([self._head(), *filter(None, sections)]) + "\n"
+        return "\n\n".join(filter(None, sections)) + "\n"
 
     # ---- cells: a figure, or why there is none --------------------------
 
-    def _show(self, workload, tool, value, digits, sign=False):
-        cell = self.figures.cell(workload, tool)
+    def _show(self, workload, tool, value, digits, sign=""):
+        cell = self.figures.cell(workload.name, tool)
         if cell and cell.failure:
             return "failed"
         if value is None:
             return "-"
-        text = f"{value:{'+' if sign else ''}.{digits}f}"
-        return text + ("!" if cell.differs else "")
+        return f"{value:{sign}.{digits}f}" + ("!" if cell.differs else "")
 
     def _ratio(self, workload, tool, metric):
-        return self._show(workload, tool,
-                          self.figures.ratio(workload, tool, metric), 2)
+        value = self.figures.ratio(workload.name, tool, metric)
+        return self._show(workload, tool, value, 2)
 
     def _added(self, workload, tool, metric, digits=1):
-        return self._show(workload, tool,
-                          self.figures.added(workload, tool, metric), digits,
-                          sign=True)
+        value = self.figures.added(workload.name, tool, metric)
+        return self._show(workload, tool, value, digits, sign="+")
 
     def _median(self, workload, tool, metric, digits=1):
-        return self._show(workload, tool,
-                          self.figures.median(workload, tool, metric), digits)
+        value = self.figures.median(workload.name, tool, metric)
+        return self._show(workload, tool, value, digits)
 
     def _title(self, workload):
         return workload.shown(self.options.scale)
@@ -71,53 +79,45 @@ class Report:
 
     def _head(self):
         o = self.options
-        versions = ", ".join(
-            filter(None, (tool.version() for tool in self.tools.values())))
-        text = (f"Measured with `make bench` on {o.date}: seep {o.revision}"
-                f"{' beside ' + versions if versions else ''}.\n"
-                f"Machine: {machine.describe()}.\n"
-                f"Medians of {o.runs} rounds (programs untraced and under "
-                f"seep: {2 * o.runs}), all in turn; of valgrind\none run. "
-                "\"!\": the program's output was not as without the tool.")
-        text += (f"\nOther processes kept {o.others:.2f} CPUs busy meanwhile"
-                 f"{': too many to quote figures' if o.others > .1 else ''}.")
-        if o.scale != 1:
-            text += (f"\nScaled by {o.scale:g}: too short for figures to "
-                     "be quoted.")
-        return text
+        versions = [tool.version() for tool in self.tools.values()]
+        commands = [f"`{tool.usage}`" for tool in self.tools.values()
+                    if tool.usage]
+        return "\n\n".join([
+            paragraph(
+                f"Measured with `make bench` on {o.date}: seep {o.revision}",
+                *(f", {version}" for version in versions if version)
+            ).replace(" ,", ",") + ".",
+            paragraph(f"Machine: {machine.describe()}.",
+                      f"Other processes kept {o.others:.2f} CPUs busy "
+                      "meanwhile" + (": too many to quote figures."
+                                     if o.others > 0.1 else ".")),
+            paragraph(f"Medians of {o.runs} rounds, all in turn (programs "
+                      f"untraced and under seep {2 * o.runs}; one run under "
+                      f"valgrind). Commands: {', '.join(commands)}.",
+                      "\"!\" at a figure: the output was not as without the "
+                      "tool.",
+                      o.scale != 1 and f"Scaled by {o.scale:g}: too short "
+                      "for figures to be quoted.")])
 
     def _programs(self):
         rows = []
         for w in self._group("real"):
-            row = [w.title,
-                   self._median(w.name, "untraced", f.wall_s, 2) + " s"]
-            for tool in "seep", goals.SAMPLING, "heaptrack", "valgrind":
-                row += [self._ratio(w.name, tool, f.wall_s),
-                        self._ratio(w.name, tool, f.cpu_s)]
+            row = [w.title, self._median(w, "untraced", f.wall_s, 2) + " s"]
+            for tool in COMPARED:
+                row += [self._ratio(w, tool, f.wall_s),
+                        self._ratio(w, tool, f.cpu_s)]
             rows.append(row + [self._output(w)])
         if not rows:
-            return self._start()
+            return ""
         head = ["program", "untraced", "seep", "CPU", "--sample", "CPU",
                 "heaptrack", "CPU", "valgrind", "CPU", "output"]
-        return ("Real programs: the time they take over that which they take "
-                "untraced, by the clock\nand (CPU) of all processes, the "
-                "tool's helpers included, from start to end of the\ncommand. "
-                "--sample is seep run --sample 512K. redis is timed from the "
-                "first to the\nlast request of redis-benchmark.\n\n"
-                + table(head, rows) + "\n\n" + self._start()).rstrip()
-
-    def _start(self):
-        """What a run costs, whatever the program does."""
-        found = []
-        for w in self._group("start"):
-            for tool in self.tools:
-                if tool != "untraced" and tool in w.tools:
-                    wall, cpu = (self._added(w.name, tool, metric, 3)
-                                 for metric in (f.wall_s, f.cpu_s))
-                    found.append(f"{tool} {wall} s (CPU {cpu} s)")
-        return "" if not found else \
-            "Of this, a program that ends at once (`true`) takes " + \
-            ",\n".join(found) + "."
+        return paragraph(
+            "Real programs: the time they take over that which they take "
+            "untraced, by the clock and (CPU) of all processes, the tool's "
+            "helpers included, from start to end of the command. \"--sample\" "
+            "is seep with --sample 512K. redis is timed by the clock from the "
+            "first to the last request of redis-benchmark.",
+        ) + "\n\n" + table(head, rows) + self._reports()
 
     def _output(self, workload):
         """The same under every tool?"""
@@ -125,6 +125,29 @@ class Report:
                  for tool in self.tools if tool in workload.tools]
         bad = any(cell.failure or cell.differs for cell in cells)
         return "see below" if bad else "same"
+
+    def _reports(self):
+        """What is not in the figures, for -q leaves it out."""
+        times = [run.values["report_s"] for w in self._group("real")
+                 for run in self.figures.runs(w.name, "seep").values()
+                 if "report_s" in run.values]
+        return "" if not times else "\n\n" + paragraph(
+            "Not in these figures: the report that seep run prints at the end "
+            f"without -q, {min(times):.2f} to {max(times):.2f} s, and "
+            "heaptrack's, which heaptrack_print makes afterwards.")
+
+    def _start(self):
+        """What a run costs, whatever the program does."""
+        found = []
+        for w in self._group("start"):
+            for tool in self.tools:
+                if tool != "untraced" and tool in w.tools:
+                    wall, cpu = (self._added(w, tool, metric, 3)
+                                 for metric in (f.wall_s, f.cpu_s))
+                    found.append(f"{tool} {wall} s (CPU {cpu} s)")
+        return found and paragraph(
+            "A program that ends at once (`true`), time added:",
+            ", ".join(found) + ".")
 
     def _loops(self):
         loops = self._group("depth", "live")
@@ -135,20 +158,20 @@ class Report:
         rows = []
         for w in loops:
             rows.append([
-                self._title(w), self._median(w.name, "untraced", f.wall_ns),
-                *(self._added(w.name, "seep", m)
-                  for m in (f.wall_ns, f.cpu_ns, f.total_cpu_ns)),
-                *(self._added(w.name, "heaptrack", m, 0)
-                  for m in (f.wall_ns, f.cpu_ns, f.total_cpu_ns)),
-                self._added(w.name, "valgrind", f.wall_ns, 0)])
-        return ("Loops: nanoseconds per pair of malloc and free (of a block, "
-                "where all are kept),\nuntraced, and what each tool adds: by "
-                "the clock, CPU of the thread, and total CPU of\nall "
-                "processes with start and end. " + self._lengths(loops) +
-                "\n\n" + table(head, rows) +
-                "\n\n*flat* allocates in a loop; *hop* comes from another "
-                "stack each time, 2.4 frames of\nwhich have changed "
-                "(bench/targets/churn.c).")
+                self._title(w), self._median(w, "untraced", f.wall_ns),
+                *(self._added(w, "seep", metric)
+                  for metric in (f.wall_ns, f.cpu_ns, f.total_cpu_ns)),
+                *(self._added(w, "heaptrack", metric, 0)
+                  for metric in (f.wall_ns, f.cpu_ns, f.total_cpu_ns)),
+                self._added(w, "valgrind", f.wall_ns, 0)])
+        return paragraph(
+            "Loops: nanoseconds per pair of malloc and free (per block, where "
+            "all are kept), untraced, and what each tool adds: by the clock, "
+            "CPU of the thread, and total CPU of all processes with their "
+            "start and end.", self._lengths(loops),
+            "*flat* allocates in a loop; *hop* comes from another stack each "
+            "time, 2.4 frames of which have changed (bench/targets/churn.c).",
+        ) + "\n\n" + table(head, rows)
 
     def _lengths(self, loops):
         """How long the runs were, so that one can judge what they tell."""
@@ -173,56 +196,49 @@ class Report:
             row = [f"{self._title(w)}, {w.threads} thread"
                    f"{'s' if w.threads > 1 else ''}"]
             for tool in shown:
-                rate = self.figures.median(w.name, tool, f.pairs_per_us)
-                up = self.figures.speed_up(w.alone, w.name, tool)
-                text = self._show(w.name, tool, rate, 2)
-                row += [text, self._show(w.name, tool, up, 2)]
+                times = self.figures.speed_up(w.alone, w.name, tool)
+                row += [self._median(w, tool, f.pairs_per_us, 2),
+                        self._show(w, tool, times, 2)]
             rows.append(row)
         head = ["threads"]
         for tool in shown:
             head += [tool, "x"]
-        return ("Threads: million pairs of malloc and free a second of all "
-                "threads together, and how\nmany times that of one thread.\n\n"
-                + table(head, rows))
+        return paragraph(
+            "Threads: million pairs of malloc and free a second of all "
+            "threads together, and how many times that of one thread.",
+        ) + "\n\n" + table(head, rows)
+
+    def _map(self):
+        rows = [[self._title(w), self._median(w, "untraced", f.map_bytes)]
+                for w in self._group("memory") if w.name.startswith("map-")]
+        return rows and paragraph(
+            "Live map: bytes of its directories and words, all pages that it "
+            "has, over the number of living blocks; sizes of blocks are "
+            "spread evenly over their logarithm, and mixed.",
+        ) + "\n\n" + table(["requested size", "bytes per block"], rows)
 
     def _memory(self):
-        maps = [w for w in self._group("memory") if w.name.startswith("map-")]
-        text = []
-        if maps:
-            text.append(
-                "Live map: bytes per living block, all pages of directory "
-                "and words that the live map\nhas over the number of blocks; "
-                "sizes spread evenly over their logarithm.\n\n" +
-                table(["requested size", "bytes per block"],
-                      [[self._title(w), self._median(w.name, "untraced",
-                                              f.map_bytes)] for w in maps]))
-        rows = []
-        for name in "retain", "threads":
-            found = [w for w in self.workloads if w.name == name]
-            if found:
-                rows.append([
-                    self._title(found[0]),
-                    self._median(name, "untraced", f.rss, 0),
-                    self._added(name, "seep", f.rss, 0),
-                    self._added(name, "heaptrack", f.rss, 0)])
-        if rows:
-            text.append(
-                "Memory of the program: resident bytes per block or thread "
-                "untraced, and what each tool\nadds, its shared memory "
-                "included.\n\n" +
-                table(["program", "untraced", "seep", "heaptrack"], rows))
-        return "\n\n".join(text)
+        rows = [[self._title(w), self._median(w, "untraced", f.rss, 0),
+                 self._added(w, "seep", f.rss, 0),
+                 self._added(w, "heaptrack", f.rss, 0)]
+                for w in self.workloads if w.name in ("retain", "many-threads")]
+        return rows and paragraph(
+            "Memory of the program: resident bytes per block or thread "
+            "untraced, and what each tool adds to the program, memory shared "
+            "with its helpers included.",
+        ) + "\n\n" + table(["program", "untraced", "seep", "heaptrack"], rows)
 
     def _goals(self):
+        measured = goals.goals(self.figures)
+        if not any(g.is_measured() for g in measured):
+            return ""
         rows = [[g.title, g.limits(g.least), g.limits(g.aim), g.measured(),
                  g.verdict() if self.options.scale == 1 else "too short"]
-                for g in goals.goals(self.figures)]
-        if all(row[3] == "not measured" for row in rows):
-            return ""
-        return ("Goals, and whether they are reached; \"added\" is over "
-                "untraced.\n\n" +
-                table(["measure", "at least", "aim", "measured", "result"],
-                      rows))
+                for g in measured]
+        return paragraph(
+            "Goals, and whether they are reached. Added is over untraced.",
+        ) + "\n\n" + table(
+            ["measure", "at least", "aim", "measured", "result"], rows)
 
     def _remarks(self):
         """Everything that did not go as it should; nothing is left out."""

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 
 class Tool:
@@ -12,6 +13,7 @@ class Tool:
 
     name = ""
     labels = ()         # what --tools calls it
+    usage = ""          # how it is shown
     slow = False        # runs less often where seep runs more often
     shares = {}         # of a loop's operations, by its pattern
     once = False        # runs in the first round only
@@ -58,6 +60,7 @@ class Untraced(Tool):
 class Seep(Tool):
     name = "seep"
     labels = ("seep",)
+    usage = "seep run -q -o FILE"
     options = []
     exact = True
 
@@ -75,9 +78,13 @@ class Seep(Tool):
 
     def look(self, out, run):
         """What is missing in a recording may have made it cheap."""
+        recording = os.path.join(out, "recording.seep")
+        began = time.monotonic()
+        subprocess.run([self.program, "report", recording],
+                       capture_output=True, check=False)
+        run.values["report_s"] = time.monotonic() - began
         report = subprocess.run(
-            [self.program, "report", "--format", "json",
-             os.path.join(out, "recording.seep")],
+            [self.program, "report", "--format", "json", recording],
             capture_output=True, text=True, check=False)
         if report.returncode:
             return ["not measured"]
@@ -95,6 +102,7 @@ class Seep(Tool):
 class SeepSampling(Seep):
     name = "seep --sample 512K"
     labels = ("seep", "sample")
+    usage = ""
     options = ["--sample", "512K"]
     exact = False
 
@@ -109,6 +117,7 @@ class SeepChecked(Seep):
 
     name = "stacks compared"
     labels = ("check",)
+    usage = ""
     slow = True
     once = True
 
@@ -139,6 +148,7 @@ class SeepChecked(Seep):
 class Heaptrack(Tool):
     name = "heaptrack"
     labels = ("heaptrack",)
+    usage = "heaptrack -o FILE"
     slow = True
     shares = {"flat": 0.05, "rotate": 0.05, "hop": 0.1, "rotate1": 0.1}
     own_output = True
@@ -156,6 +166,7 @@ class Heaptrack(Tool):
 class Valgrind(Tool):
     name = "valgrind"
     labels = ("valgrind",)
+    usage = "valgrind --tool=memcheck --leak-check=full"
     slow = True
     shares = {"flat": 0.01, "rotate": 0.01, "hop": 0.02, "rotate1": 0.02}
     once = True

@@ -238,7 +238,7 @@ def _memory():
     yield Map("map-64", "48 to 80 bytes", 1e6, 48, 80)
     yield Map("map-small", "24 to 1000 bytes", 1e6, 24, 1000)
     yield Map("map-large", "1 KiB to 64 KiB", 1e5, 1024, 65536)
-    threads = Loop("threads", "memory", "{} threads, 16 blocks each",
+    threads = Loop("many-threads", "memory", "{} threads, 16 blocks each",
                    "threads", (), 1000, (16,))
     threads.tools = ("untraced", "seep", "heaptrack")
     yield threads
