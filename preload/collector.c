@@ -14,6 +14,7 @@
 #include "preload/collector.h"
 #include "preload/env.h"
 #include "preload/sys.h"
+#include "wire/sample.h"
 
 #define TOKEN_DIGITS 32
 #define SETTINGS_MAX 64
@@ -21,6 +22,7 @@
 
 static char socket_env[SOCKET_MAX] = "SEEP_SOCKET=";
 const char *seep_collector_env;
+static char settings[SETTINGS_MAX]; /* of an address yet to be made */
 
 static int hex(char c)
 {
@@ -34,7 +36,7 @@ static int hex(char c)
 static bool parse_socket(
     const char *text, struct sockaddr_un *un, uint32_t *un_len, uint8_t *token)
 {
-	const char *colon = strrchr(text, ':');
+	const char *colon = strchr(text, ':');
 	size_t len = colon ? (size_t)(colon - text) : 0;
 
 	if (!len || len > sizeof(un->sun_path) - 1 ||
@@ -52,6 +54,31 @@ static bool parse_socket(
 	memcpy(un->sun_path + 1, text, len);
 	*un_len = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
 	return true;
+}
+
+/* "512K", "1M", "65536", up to a comma; what is out of range becomes the limit.
+ * 0: none. */
+static uint32_t parse_bytes(const char *text)
+{
+	static const char units[] = "kmg";
+	uint64_t v = 0;
+	const char *unit;
+
+	if (*text < '0' || *text > '9')
+		return 0;
+	for (; *text >= '0' && *text <= '9'; text++)
+		if (v <= SEEP_SAMPLE_MAX)
+			v = v * 10 + (uint64_t)(*text - '0');
+	unit = *text ? strchr(units, *text | 32) : NULL;
+	if (unit) {
+		v <<= 10 * (unit - units + 1);
+		text += !strncmp(text + 1, "iB", 2) ? 3 : 1;
+	}
+	if ((*text && *text != ',') || !v)
+		return 0;
+	return (uint32_t)(v < SEEP_SAMPLE_MIN	? SEEP_SAMPLE_MIN
+			  : v > SEEP_SAMPLE_MAX ? SEEP_SAMPLE_MAX
+						: v);
 }
 
 /*
@@ -254,32 +281,39 @@ static void become_collector(int listener, const char *bin)
 	seep_sys(SYS_exit_group, 127);
 }
 
-/* A bare LD_PRELOAD: what `seep run` has options for. */
-static void put_settings(char *to)
+/* What `seep run` has options for, where the environment alone decides. */
+static void find_settings(void)
 {
+	const char *sample = seep_env_value("SEEP_SAMPLE");
 	const char *record = seep_env_value("SEEP_RECORD");
+	uint32_t bytes = sample ? parse_bytes(sample) : 0;
 
-	*to = '\0';
-	if (record && !strcmp(record, "events"))
-		strcpy(to, ",events");
+	if (bytes) {
+		memcpy(settings, ",sample=", 9);
+		*seep_sys_decimal(settings + 8, bytes) = '\0';
+	} else if (record && !strcmp(record, "events")) {
+		strcpy(settings, ",events");
+	}
 }
 
-bool seep_collector_has_setting(const char *word)
+const char *seep_collector_setting(const char *name)
 {
+	/* Without a token it is no address. */
 	const char *at = strrchr(socket_env, ':');
-	size_t len = strlen(word);
+	size_t len = strlen(name);
 
-	if (!at) { /* nobody has made an address yet */
-		char settings[SETTINGS_MAX];
+	for (at = strchr(at ? at : settings, ','); at; at = strchr(at + 1, ','))
+		if (!strncmp(at + 1, name, len) &&
+		    (!at[1 + len] || strchr(",=", at[1 + len])))
+			return at + 1 + len;
+	return NULL;
+}
 
-		put_settings(settings);
-		return settings[0] && !strcmp(settings + 1, word);
-	}
-	for (at = strchr(at, ','); at; at = strchr(at + 1, ','))
-		if (!strncmp(at + 1, word, len) &&
-		    (at[1 + len] == ',' || !at[1 + len]))
-			return true;
-	return false;
+uint32_t seep_collector_sample_bytes(void)
+{
+	const char *value = seep_collector_setting("sample");
+
+	return value && *value == '=' ? parse_bytes(value + 1) : 0;
 }
 
 /*
@@ -306,7 +340,7 @@ static bool start_collector(void)
 	put_hex(text + 5, random, 8);
 	text[21] = ':';
 	put_hex(text + 22, random + 8, 16);
-	put_settings(text + 54);
+	strcpy(text + 54, settings);
 	if (!parse_socket(text, &un, &un_len, random))
 		return false;
 	s = seep_sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -343,6 +377,8 @@ void seep_collector_find(void)
 	} else if (find_by_pid(text, room)) {
 		seep_collector_env = socket_env;
 	}
+	if (!strchr(socket_env, ':'))
+		find_settings();
 }
 
 void seep_collector_tell(struct seep_header *h, int memfd)

@@ -23,12 +23,16 @@ extern const char *seep_collector_env;
 void seep_collector_find(void);
 
 /*
- * Is this word among the settings of the recording? They follow the token in
- * the address, so that they reach whatever the address reaches:
- * NAME:TOKEN,events. Without an address yet: as the environment has it, for the
- * collector that we start ourselves.
+ * What stands behind this word among the settings of the recording: "", or
+ * "=VALUE", perhaps with others behind a comma; NULL: it is not there. Settings
+ * follow the token in the address, so that they reach whatever the address
+ * reaches (SEEP_ADDRESS in layout.h). Without an address yet: as the
+ * environment has them, for the collector that we start ourselves.
  */
-bool seep_collector_has_setting(const char *word);
+const char *seep_collector_setting(const char *name);
+
+/* The setting "sample": mean interval; 0: every block. */
+uint32_t seep_collector_sample_bytes(void);
 
 /* A memfd from the collector where we may not make one of `wanted` bytes; what
  * it is of is in *bytes. */

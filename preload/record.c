@@ -7,6 +7,10 @@
  * siglongjmp() and the mark stays: it holds the address of the frame that set
  * it, so an operation in a frame that can only exist once that frame is gone
  * clears it (D50).
+ *
+ * Where only a sample is recorded, most operations end in a few instructions of
+ * sample.h and have neither a guard nor a thread's state. The others go the
+ * same ways as here, but with places in the map and counters of their own kind.
  */
 #include <signal.h>
 #include <string.h>
@@ -15,9 +19,11 @@
 #include "preload/history.h"
 #include "preload/oracle.h"
 #include "preload/record.h"
+#include "preload/sample.h"
 #include "preload/session.h"
 #include "preload/sys.h"
 #include "wire/ring.h"
+#include "wire/sample.h"
 
 struct thread {
 	void *guard; /* frame of the operation under way, or NULL */
@@ -25,7 +31,7 @@ struct thread {
 	struct seep_watch watch;
 	struct seep_thread_slot *slot;
 	_Atomic uint32_t *keys; /* the counter table, see layout.h */
-	struct seep_counter *counters;
+	struct seep_counter *counters, *spreads; /* spreads: sampled */
 	uint32_t table_log, table_used;
 	uint32_t last_key, last_at; /* the counter used last */
 	struct seep_map_cache cache;
@@ -56,6 +62,7 @@ static bool use_table(struct thread *t, uint64_t at, uint32_t log)
 {
 	t->keys = (_Atomic uint32_t *)(seep_session.pool.base + at);
 	t->counters = (struct seep_counter *)(t->keys + (1u << log));
+	t->spreads = t->counters + (1u << log);
 	t->table_log = log;
 	t->table_used = 0;
 	t->last_key = 0;
@@ -66,9 +73,10 @@ static bool use_table(struct thread *t, uint64_t at, uint32_t log)
 static bool grow_table(struct thread *t)
 {
 	_Atomic uint32_t *keys = t->keys;
-	struct seep_counter *from = t->counters;
+	struct seep_counter *from = t->counters, *from_spreads = t->spreads;
 	uint32_t old = t->table_log, log = old + 1, mask = (1u << log) - 1;
-	uint64_t bytes = (uint64_t)(4 + sizeof(*from)) << log;
+	bool sampled = seep_session.sample_bytes;
+	uint64_t bytes = (uint64_t)seep_counter_entry_bytes(sampled) << log;
 	enum seep_drop cause;
 	uint32_t page;
 
@@ -88,6 +96,9 @@ static bool grow_table(struct thread *t)
 			;
 		memcpy((void *)&t->counters[j], (const void *)&from[i],
 		    sizeof(*from));
+		if (sampled)
+			memcpy((void *)&t->spreads[j],
+			    (const void *)&from_spreads[i], sizeof(*from));
 		atomic_store_explicit(
 		    &t->keys[j], keys[i], memory_order_relaxed);
 		t->table_used++;
@@ -159,7 +170,41 @@ static inline void count_free(struct thread *t, uint32_t node, uint64_t bytes)
 	add(&t->slot->free_bytes, bytes);
 }
 
+/* The sums of a sampled segment; `sign`: 1 counts, -1 takes back. */
+static void count_sampled(
+    struct thread *t, uint32_t node, uint64_t bytes, bool freed, int64_t sign)
+{
+	struct seep_weight w = seep_weight_of(seep_session.sample_bytes, bytes);
+	struct seep_thread_slot *s = t->slot;
+	struct seep_counter *c = counter(t, node);
+	struct seep_counter *spread = c ? t->spreads + (c - t->counters) : NULL;
+
+	if (sign < 0)
+		w = (struct seep_weight){
+		    -w.blocks, -w.bytes, -w.blocks_spread, -w.bytes_spread};
+	if (c) {
+		add(freed ? &c->free_blocks : &c->alloc_blocks, w.blocks);
+		add(freed ? &c->free_bytes : &c->alloc_bytes, w.bytes);
+		add(freed ? &spread->free_blocks : &spread->alloc_blocks,
+		    w.blocks_spread);
+		add(freed ? &spread->free_bytes : &spread->alloc_bytes,
+		    w.bytes_spread);
+	}
+	add(freed ? &s->free_blocks : &s->alloc_blocks, w.blocks);
+	add(freed ? &s->free_bytes : &s->alloc_bytes, w.bytes);
+	add(freed ? &s->spread.free_blocks : &s->spread.alloc_blocks,
+	    w.blocks_spread);
+	add(freed ? &s->spread.free_bytes : &s->spread.alloc_bytes,
+	    w.bytes_spread);
+}
+
 /* ---- threads ----------------------------------------------------------- */
+
+static uint32_t first_table_log(void)
+{
+	return seep_session.sample_bytes ? SEEP_FIRST_TABLE_LOG_SAMPLED
+					 : SEEP_FIRST_TABLE_LOG;
+}
 
 static uint64_t first_table(uint32_t page)
 {
@@ -181,7 +226,7 @@ static uint32_t new_slot(uint32_t tid)
 		return 0;
 	s = seep_pool_page(pool, page);
 	atomic_store(&s->tid, tid);
-	atomic_store(&s->table, first_table(page) << 8 | SEEP_FIRST_TABLE_LOG);
+	atomic_store(&s->table, first_table(page) << 8 | first_table_log());
 	if (!tid) /* the slot of nested operations has a place of its own */
 		return page;
 	i = atomic_fetch_add(&h->nr_slots, 1);
@@ -245,7 +290,7 @@ static struct thread *new_thread(uint32_t tid)
 		return NULL;
 	}
 	t->slot = seep_pool_page(&seep_session.pool, page);
-	use_table(t, first_table(page), SEEP_FIRST_TABLE_LOG);
+	use_table(t, first_table(page), first_table_log());
 	t->next = atomic_load(&threads);
 	while (!atomic_compare_exchange_weak(&threads, &t->next, t))
 		;
@@ -314,19 +359,13 @@ static bool guard_is_stale(const struct thread *t, void **frame)
 	return now >= then || then - now > STALE_DISTANCE;
 }
 
-enum way { WAY_OFF, WAY_NESTED, WAY_THREAD };
+enum way { WAY_OFF, WAY_NESTED, WAY_THREAD, WAY_SAMPLE };
 
-static __attribute__((noinline)) enum way enter_slow(
-    struct thread **ret, void **frame)
+/* The session runs, or began just now: with what is to be recorded. */
+static enum way enter_thread(struct thread **ret, void **frame)
 {
-	struct thread *t;
+	struct thread *t = self;
 
-	if (atomic_load_explicit(seep_gate, memory_order_acquire) !=
-		SEEP_GATE_ON ||
-	    seep_session.compare_pids)
-		if (!seep_session_start())
-			return WAY_OFF;
-	t = self;
 	if (!t && !(t = start_thread()))
 		return WAY_OFF;
 	if (t->guard) {
@@ -340,20 +379,41 @@ static __attribute__((noinline)) enum way enter_slow(
 	return WAY_THREAD;
 }
 
+static __attribute__((noinline)) enum way enter_slow(
+    struct thread **ret, void **frame)
+{
+	uint32_t gate = atomic_load_explicit(seep_gate, memory_order_acquire);
+
+	if (gate != SEEP_GATE_ON || seep_session.compare_pids)
+		if (!seep_session_start())
+			return WAY_OFF;
+	return seep_session.sample_bytes ? WAY_SAMPLE
+					 : enter_thread(ret, frame);
+}
+
 static inline enum way enter(struct thread **ret, void **frame)
 {
 	struct thread *t = self;
-
 	/* acquire: pairs with the release in seep_session_start(). */
-	if (__builtin_expect(atomic_load_explicit(seep_gate,
-				 memory_order_acquire) != SEEP_GATE_ON ||
-				 !t || t->guard || seep_session.compare_pids,
+	uint32_t gate = atomic_load_explicit(seep_gate, memory_order_acquire);
+
+	if (__builtin_expect(gate != SEEP_GATE_ON || !t || t->guard ||
+				 seep_session.compare_pids,
 		0))
-		return enter_slow(ret, frame);
+		return gate == SEEP_GATE_SAMPLE ? WAY_SAMPLE
+						: enter_slow(ret, frame);
 	t->guard = frame;
 	atomic_signal_fence(memory_order_seq_cst);
 	*ret = t;
 	return WAY_THREAD;
+}
+
+/* For one of the few: where all are recorded too, but then not in a hurry. */
+static enum way enter_sampled(struct thread **ret, void **frame)
+{
+	if (seep_session.compare_pids && !seep_session_start())
+		return WAY_OFF;
+	return enter_thread(ret, frame);
 }
 
 static inline void leave(struct thread *t)
@@ -362,12 +422,37 @@ static inline void leave(struct thread *t)
 	t->guard = NULL;
 }
 
+/* ---- places of sampled blocks ------------------------------------------ */
+
 /* The birth epoch of a block that is recorded now. */
 static inline uint32_t epoch_now(void)
 {
 	return atomic_load_explicit(
 		   &seep_session.head->epoch, memory_order_relaxed) &
 	       SEEP_EPOCH_MAX;
+}
+
+/* Forgets the block at p, if it was recorded. */
+static void clear_sampled(
+    struct seep_map_cache *cache, const void *p, struct seep_entry *old)
+{
+	seep_map_clear(&seep_session.map, cache, (uint64_t)(uintptr_t)p, old);
+	if (old->place)
+		seep_sample_remove(p);
+}
+
+/* As seep_map_set() for a block that was sampled. */
+static bool set_sampled(struct seep_map_cache *cache, const void *p,
+    size_t bytes, uint32_t node, struct seep_entry *old, enum seep_drop *cause)
+{
+	old->place = NULL;
+	if (seep_sample_may_have(p))
+		clear_sampled(cache, p, old);
+	if (!seep_map_set_sparse(&seep_session.map, cache,
+		(uint64_t)(uintptr_t)p, bytes, node, epoch_now(), cause))
+		return false;
+	seep_sample_add(p);
+	return true;
 }
 
 /* ---- nested operations ------------------------------------------------- */
@@ -388,7 +473,8 @@ static struct seep_thread_slot *nested_slot(void)
 		return seep_pool_page(pool, page);
 	page = new_slot(0);
 	table = page ? seep_pool_alloc(pool,
-			   ((4 + sizeof(struct seep_counter)) << NESTED_LOG) /
+			   (seep_counter_entry_bytes(seep_session.sample_bytes)
+			       << NESTED_LOG) /
 				   SEEP_PAGE +
 			       1,
 			   &cause)
@@ -422,24 +508,40 @@ static struct seep_counter *nested_counter(
 	return NULL;
 }
 
+static void nested_add(
+    struct seep_counter *c, uint64_t blocks, uint64_t bytes, bool freed)
+{
+	atomic_fetch_add(freed ? &c->free_blocks : &c->alloc_blocks, blocks);
+	atomic_fetch_add(freed ? &c->free_bytes : &c->alloc_bytes, bytes);
+}
+
 static void nested_count(uint32_t node, uint64_t bytes, bool freed)
 {
 	struct seep_thread_slot *s = nested_slot();
 	struct seep_counter *c = s ? nested_counter(s, node) : NULL;
+	struct seep_weight w = {1, bytes, 0, 0};
 
 	if (!s) {
 		seep_session_drop(SEEP_DROP_NESTED);
 		return;
 	}
+	if (seep_session.sample_bytes)
+		w = seep_weight_of(seep_session.sample_bytes, bytes);
 	if (!c)
 		seep_session_drop(SEEP_DROP_NESTED);
-	else {
-		atomic_fetch_add(freed ? &c->free_blocks : &c->alloc_blocks, 1);
-		atomic_fetch_add(
-		    freed ? &c->free_bytes : &c->alloc_bytes, bytes);
-	}
-	atomic_fetch_add(freed ? &s->free_blocks : &s->alloc_blocks, 1);
-	atomic_fetch_add(freed ? &s->free_bytes : &s->alloc_bytes, bytes);
+	else
+		nested_add(c, w.blocks, w.bytes, freed);
+	if (c && seep_session.sample_bytes)
+		nested_add(c + (1u << NESTED_LOG), w.blocks_spread,
+		    w.bytes_spread, freed);
+	atomic_fetch_add(freed ? &s->free_blocks : &s->alloc_blocks, w.blocks);
+	atomic_fetch_add(freed ? &s->free_bytes : &s->alloc_bytes, w.bytes);
+	nested_add(&s->spread, w.blocks_spread, w.bytes_spread, freed);
+}
+
+static void nested_forget(const struct seep_entry *old)
+{
+	nested_count(seep_word_node(old->word), old->size_bytes, true);
 }
 
 static __attribute__((noinline)) void nested_alloc(
@@ -451,13 +553,16 @@ static __attribute__((noinline)) void nested_alloc(
 	struct seep_entry old;
 	enum seep_drop cause;
 
-	if (!seep_map_set(&seep_session.map, &cache, (uint64_t)(uintptr_t)p,
-		bytes, node, epoch_now() | watched, &old, &cause)) {
+	if (seep_session.sample_bytes
+		? !set_sampled(&cache, p, bytes, node, &old, &cause)
+		: !seep_map_set(&seep_session.map, &cache,
+		      (uint64_t)(uintptr_t)p, bytes, node,
+		      epoch_now() | watched, &old, &cause)) {
 		seep_session_drop(cause);
 		return;
 	}
 	if (old.place)
-		nested_count(seep_word_node(old.word), old.size_bytes, true);
+		nested_forget(&old);
 	nested_count(node, bytes, false);
 }
 
@@ -466,12 +571,16 @@ static __attribute__((noinline)) void nested_free(
 {
 	struct seep_map_cache cache = {0};
 
-	seep_map_clear(&seep_session.map, &cache, (uint64_t)(uintptr_t)p, old);
+	if (seep_session.sample_bytes)
+		clear_sampled(&cache, p, old);
+	else
+		seep_map_clear(
+		    &seep_session.map, &cache, (uint64_t)(uintptr_t)p, old);
 	if (!old->place)
 		return;
 	if (old->word & SEEP_WORD_WATCHED)
 		seep_watch_free_nested(p, seep_frames_capture_nested(frame));
-	nested_count(seep_word_node(old->word), old->size_bytes, true);
+	nested_forget(old);
 }
 
 /* ---- operations -------------------------------------------------------- */
@@ -524,6 +633,74 @@ static inline void recorded_alloc(
 	count_alloc(t, node, bytes);
 }
 
+static void recorded_sample(
+    struct thread *t, void *p, size_t bytes, uint32_t node)
+{
+	struct seep_entry old;
+	enum seep_drop cause;
+
+	if (node == SEEP_NODE_FULL)
+		seep_session_drop(SEEP_DROP_TREE_FULL);
+	if (!set_sampled(&t->cache, p, bytes, node, &old, &cause)) {
+		seep_session_drop(cause);
+		return;
+	}
+	if (old.place && t->last_alloc == p) { /* see replaced() */
+		count_sampled(
+		    t, seep_word_node(old.word), old.size_bytes, false, -1);
+	} else if (old.place) {
+		seep_session_drop(SEEP_DROP_STALE);
+		count_sampled(
+		    t, seep_word_node(old.word), old.size_bytes, true, 1);
+	}
+	t->last_alloc = p;
+	count_sampled(t, node, bytes, false, 1);
+}
+
+/* A block that did not pass by. */
+static __attribute__((noinline)) void sampled_alloc(
+    void *p, size_t bytes, void **frame)
+{
+	struct thread *t;
+
+	if (!seep_sample_hits(bytes))
+		return;
+	switch (enter_sampled(&t, frame)) {
+	case WAY_NESTED:
+		nested_alloc(p, bytes, frame);
+		return;
+	case WAY_THREAD:
+		recorded_sample(
+		    t, p, bytes, seep_frames_capture(&t->frames, frame));
+		leave(t);
+		return;
+	default:
+		return;
+	}
+}
+
+/* A block that may have been recorded. */
+static __attribute__((noinline)) void sampled_free(
+    void *p, void **frame, struct seep_entry *old)
+{
+	struct thread *t;
+
+	switch (enter_sampled(&t, frame)) {
+	case WAY_NESTED:
+		nested_free(p, old, frame);
+		return;
+	case WAY_THREAD:
+		clear_sampled(&t->cache, p, old);
+		if (old->place)
+			count_sampled(t, seep_word_node(old->word),
+			    old->size_bytes, true, 1);
+		leave(t);
+		return;
+	default:
+		return;
+	}
+}
+
 void seep_record_alloc(void *p, size_t bytes, void **frame)
 {
 	struct thread *t;
@@ -538,6 +715,10 @@ void seep_record_alloc(void *p, size_t bytes, void **frame)
 		recorded_alloc(
 		    t, p, bytes, seep_frames_capture(&t->frames, frame));
 		leave(t);
+		return;
+	case WAY_SAMPLE:
+		if (!seep_sample_passes(bytes))
+			sampled_alloc(p, bytes, frame);
 	}
 }
 
@@ -581,6 +762,10 @@ void seep_record_free(void *p, void **frame)
 	case WAY_THREAD:
 		recorded_free(t, p, &old, 0, frame);
 		leave(t);
+		return;
+	case WAY_SAMPLE:
+		if (seep_sample_may_have(p))
+			sampled_free(p, frame, &old);
 	}
 }
 
@@ -599,7 +784,31 @@ void seep_record_realloc_begin(struct seep_realloc *r, void *p, void **frame)
 	case WAY_THREAD:
 		recorded_free(t, p, &r->old, SEEP_HISTORY_REALLOC, frame);
 		leave(t);
+		return;
+	case WAY_SAMPLE:
+		if (seep_sample_may_have(p))
+			sampled_free(p, frame, &r->old);
 	}
+}
+
+/* The place may be another block's by now: it is entered again. */
+static void sampled_undo(const struct seep_realloc *r, void **frame)
+{
+	uint32_t node = seep_word_node(r->old.word);
+	enum seep_drop cause;
+	struct thread *t;
+
+	if (enter_sampled(&t, frame) != WAY_THREAD)
+		return;
+	if (seep_map_set_sparse(&seep_session.map, &t->cache,
+		(uint64_t)(uintptr_t)r->p, r->old.size_bytes, node,
+		seep_word_epoch(r->old.word), &cause)) {
+		seep_sample_add(r->p);
+		count_sampled(t, node, r->old.size_bytes, true, -1);
+	} else {
+		seep_session_drop(cause);
+	}
+	leave(t);
 }
 
 void seep_record_realloc_undo(const struct seep_realloc *r, void **frame)
@@ -609,8 +818,17 @@ void seep_record_realloc_undo(const struct seep_realloc *r, void **frame)
 	struct thread *t;
 
 	/* A fork in between would make the place another segment's. */
-	if (!r->old.place || enter(&t, frame) != WAY_THREAD)
+	if (!r->old.place)
 		return;
+	switch (enter(&t, frame)) {
+	case WAY_THREAD:
+		break;
+	case WAY_SAMPLE:
+		sampled_undo(r, frame);
+		return;
+	default:
+		return;
+	}
 	seep_map_restore(&r->old);
 	c = counter(t, node);
 	if (c) {
@@ -650,14 +868,20 @@ void seep_record_event(
 	struct seep_event e = {.kind = kind, .value = value};
 	struct seep_ring *ring;
 	struct thread *t;
+	enum way way;
 
-	if (!self) /* nothing is set up for the sake of an event */
+	/* Nothing is set up for the sake of an event; but in a sample a thread
+	 * may have allocated a lot and have nothing. */
+	if (!self && !seep_session.sample_bytes)
 		return;
-	switch (enter(&t, frame)) {
-	case WAY_OFF:
-		return;
+	way = enter(&t, frame);
+	if (way == WAY_SAMPLE)
+		way = enter_sampled(&t, frame);
+	switch (way) {
 	case WAY_NESTED:
 		seep_session_drop(SEEP_DROP_RING_FULL);
+		return;
+	default:
 		return;
 	case WAY_THREAD:
 		ring = ring_of(t);

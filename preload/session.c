@@ -19,6 +19,7 @@
 #include "preload/objects.h"
 #include "preload/real.h"
 #include "preload/record.h"
+#include "preload/sample.h"
 #include "preload/segment.h"
 #include "preload/session.h"
 #include "preload/sys.h"
@@ -170,7 +171,10 @@ static bool start(bool forked)
 			return false;
 		find_own_path();
 		seep_collector_find();
-		s->all_histories = seep_collector_has_setting("events");
+		s->sample_bytes = seep_collector_sample_bytes();
+		/* Histories of some of the few would say nothing. */
+		s->all_histories =
+		    !s->sample_bytes && seep_collector_setting("events");
 		find_clock();
 		if (&__libc_stack_end)
 			seep_capture.main_stack_end =
@@ -208,6 +212,11 @@ static bool start(bool forked)
 	seep_capture.pool = &s->pool;
 	seep_record_reset();
 	seep_history_start(s->all_histories);
+	h->sample_bytes = s->sample_bytes;
+	if (s->sample_bytes) /* no two processes with the same numbers */
+		seep_sample_begin(s->sample_bytes, h->start_ns ^
+						       (uint64_t)h->pid << 40 ^
+						       (uint64_t)(uintptr_t)h);
 	s->head = h;
 	seep_collector_tell(h, (int)fd);
 	seep_sys(SYS_close, fd);
@@ -230,16 +239,21 @@ bool seep_session_is_ours(void)
 	       (uint32_t)seep_sys(SYS_getpid) == seep_session.pid;
 }
 
+static bool is_open(uint32_t gate)
+{
+	return gate == SEEP_GATE_ON || gate == SEEP_GATE_SAMPLE;
+}
+
 bool seep_session_start(void)
 {
 	uint32_t gate = atomic_load(seep_gate), expected = SEEP_GATE_NEW;
 	bool forked = seep_gate != &first_gate;
 	bool on;
 
-	if (gate == SEEP_GATE_ON && seep_session.compare_pids &&
+	if (is_open(gate) && seep_session.compare_pids &&
 	    !seep_session_is_ours())
 		atomic_compare_exchange_strong(seep_gate, &gate, SEEP_GATE_NEW);
-	if (atomic_load(seep_gate) == SEEP_GATE_ON)
+	if (is_open(atomic_load(seep_gate)))
 		return true;
 	if (!atomic_compare_exchange_strong(
 		seep_gate, &expected, SEEP_GATE_BUSY))
@@ -250,6 +264,8 @@ bool seep_session_start(void)
 	}
 	on = !seep_session.filtered && start(forked);
 	/* release: pairs with the load in the hooks. */
-	atomic_store(seep_gate, on ? SEEP_GATE_ON : SEEP_GATE_OFF);
+	atomic_store(seep_gate, !on			    ? SEEP_GATE_OFF
+				: seep_session.sample_bytes ? SEEP_GATE_SAMPLE
+							    : SEEP_GATE_ON);
 	return on;
 }

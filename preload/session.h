@@ -21,7 +21,8 @@ enum seep_gate {
 	SEEP_GATE_NEW = 0, /* not started, or a child that was just forked */
 	SEEP_GATE_ON,
 	SEEP_GATE_OFF,
-	SEEP_GATE_BUSY, /* starting */
+	SEEP_GATE_BUSY,	  /* starting */
+	SEEP_GATE_SAMPLE, /* on, for a sample of the blocks */
 };
 
 struct seep_session {
@@ -30,9 +31,10 @@ struct seep_session {
 	struct seep_tree tree;
 	struct seep_header *head;
 	uint32_t pid;
-	bool compare_pids;  /* no MADV_WIPEONFORK here */
-	bool filtered;	    /* a seccomp filter is or may be in force */
-	bool all_histories; /* --record=events */
+	uint32_t sample_bytes; /* mean interval; 0: every block is recorded */
+	bool compare_pids;     /* no MADV_WIPEONFORK here */
+	bool filtered;	       /* a seccomp filter is or may be in force */
+	bool all_histories;    /* --record=events */
 };
 
 extern struct seep_session seep_session;

@@ -35,7 +35,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/seep-test.XXXXXX") || exit 99
 chmod 755 "$work"
 mkdir -m 700 "$work/run"
 export XDG_RUNTIME_DIR=$work/run SEEP_TRUTH=$work/truth
-unset LD_PRELOAD SEEP_SOCKET SEEP_BIN SEEP_OUTPUT SEEP_DEBUG DEBUGINFOD_URLS
+unset LD_PRELOAD SEEP_SOCKET SEEP_BIN SEEP_OUTPUT SEEP_SAMPLE SEEP_DEBUG \
+    DEBUGINFOD_URLS RUN_OPTIONS
 at_end=
 clean_up()
 {
@@ -121,7 +122,8 @@ run_within()
 	timeout -k 2 "$@"
 }
 
-# trace PROG ARG...: into ./rec; its status is left in $status
+# trace PROG ARG...: into ./rec; its status is left in $status. RUN_OPTIONS are
+# those of `seep run`.
 trace()
 {
 	rm -f rec
@@ -129,8 +131,8 @@ trace()
 	if [ -n "$EMULATOR" ]; then
 		trace_emulated "$@"
 	else
-		run_within "$LIMIT" "$SEEP" run -q -o rec -- "$@" 3>>truth ||
-		    status=$?
+		run_within "$LIMIT" "$SEEP" run -q $RUN_OPTIONS -o rec -- "$@" \
+		    3>>truth || status=$?
 	fi
 	[ $status -ne 124 ] || fail "hangs under seep: $*"
 	[ -s rec ] || fail "no recording of: $*"
@@ -191,6 +193,13 @@ check_truth()
 {
 	"$PYTHON3" "$tests/tools/check_truth.py" report.json truth "$@" >&2 ||
 	    fail "the report differs from the truth"
+}
+
+# check_sample [OPTION...]: the same of a sample, see the tool
+check_sample()
+{
+	"$PYTHON3" "$tests/tools/check_sample.py" report.json truth "$@" >&2 ||
+	    fail "the sample differs from the truth"
 }
 
 # exact [OPTION...]: report and compare

@@ -38,14 +38,22 @@
  *   TINY   8-byte granules, an 8-byte word: the rest below 1024 bytes.
  *   LARGE+k granules of 2^(10+k) bytes, a 16-byte slot: requests of
  *          [2^(10+k), 2^(11+k)) bytes; the last tier takes all above, too.
+ *   GUEST+k granules of 2^(17-k) bytes, a 16-byte slot: sampled blocks below
+ *          128 KiB. They are few and far between: a place is for whoever takes
+ *          it first, by compare-and-swap, and who finds it taken tries the next
+ *          tier, and at last the block's own one of those above.
  */
 #define SEEP_TIER_SMALL	   0
 #define SEEP_TIER_TINY	   1
 #define SEEP_TIER_LARGE	   2
 #define SEEP_LARGE_MIN_LOG 10
 #define SEEP_LARGE_MAX_LOG 31
-#define SEEP_NR_TIERS                                                          \
+#define SEEP_TIER_GUEST                                                        \
 	(SEEP_TIER_LARGE + SEEP_LARGE_MAX_LOG - SEEP_LARGE_MIN_LOG + 1)
+#define SEEP_GUEST_MIN_LOG 10
+#define SEEP_GUEST_MAX_LOG 17
+#define SEEP_NR_TIERS                                                          \
+	(SEEP_TIER_GUEST + SEEP_GUEST_MAX_LOG - SEEP_GUEST_MIN_LOG + 1)
 #define SEEP_LARGE_MIN (1ull << SEEP_LARGE_MIN_LOG)
 #define SEEP_ADDR_BITS 48
 
@@ -87,10 +95,14 @@ static inline uint32_t seep_word_epoch(uint64_t w)
 	return w >> 39 & SEEP_EPOCH_MAX;
 }
 
+/* A slot of a GUEST tier that somebody is about to fill. */
+#define SEEP_WORD_TAKEN 1ull
+
 /*
- * A slot of a LARGE tier. The offset of the block in its granule, in units of
- * 16 bytes, has 27 bits: the low 16 in `info` above the size, the high 11 in
- * the word. Written `info` first, `word` last (release); cleared by `word`.
+ * A slot of a LARGE or GUEST tier. The offset of the block in its granule, in
+ * units of 16 bytes, has 27 bits: the low 16 in `info` above the size, the high
+ * 11 in the word. Written `info` first, `word` last (release); cleared by
+ * `word`.
  */
 struct seep_large {
 	_Atomic uint64_t word;
@@ -111,10 +123,11 @@ struct seep_large {
 
 static inline unsigned seep_tier_granule_log(unsigned tier)
 {
-	return tier == SEEP_TIER_SMALL ? 5
-	       : tier == SEEP_TIER_TINY
-		   ? 3
-		   : tier - SEEP_TIER_LARGE + SEEP_LARGE_MIN_LOG;
+	return tier == SEEP_TIER_SMALL	? 5
+	       : tier == SEEP_TIER_TINY ? 3
+	       : tier < SEEP_TIER_GUEST
+		   ? tier - SEEP_TIER_LARGE + SEEP_LARGE_MIN_LOG
+		   : SEEP_TIER_GUEST + SEEP_GUEST_MAX_LOG - tier;
 }
 
 /* Address bits covered by one page of words or slots. */
@@ -221,10 +234,20 @@ struct seep_module_rec {
  * slot = (node * 0x9e3779b1) >> (32 - log2 n), then linear. A table that gets
  * three quarters full is copied to one twice its size, elsewhere; `table` then
  * names the new one (release) and the old one is left as it was.
+ *
+ * In a sampled segment the counters are estimates, in the units of sample.h,
+ * and n more struct seep_counter follow: the variances of the first n, in the
+ * same order.
  */
 struct seep_counter {
 	_Atomic uint64_t alloc_blocks, alloc_bytes, free_blocks, free_bytes;
 };
+
+/* Bytes of an entry of a counter table, its node id included. */
+static inline uint32_t seep_counter_entry_bytes(int sampled)
+{
+	return 4 + (sampled ? 2 : 1) * (uint32_t)sizeof(struct seep_counter);
+}
 
 struct seep_thread_slot {
 	_Atomic uint32_t tid;
@@ -233,13 +256,19 @@ struct seep_thread_slot {
 	_Atomic uint64_t alloc_blocks, alloc_bytes, free_blocks, free_bytes;
 	_Atomic uint64_t unknown_frees; /* frees of blocks we never saw */
 	_Atomic uint64_t ring_page;	/* first page of the ring; 0 none */
-	uint64_t spare[6];
+	struct seep_counter spread; /* sampled: variances of the four sums */
+	uint64_t spare[2];
 };
 
-#define SEEP_SLOT_BYTES	     128u
-#define SEEP_FIRST_TABLE_LOG 6
-#define SEEP_SLOTS_PER_DIR   1024u /* one page of slot page numbers */
-#define SEEP_NR_SLOT_DIRS    64u
+#define SEEP_SLOT_BYTES		     128u
+#define SEEP_FIRST_TABLE_LOG	     6
+#define SEEP_FIRST_TABLE_LOG_SAMPLED 5
+#define SEEP_SLOTS_PER_DIR	     1024u /* one page of slot page numbers */
+#define SEEP_NR_SLOT_DIRS	     64u
+
+/* Limits of sample_bytes, the mean interval of a sampled segment. */
+#define SEEP_SAMPLE_MIN 1024u
+#define SEEP_SAMPLE_MAX (256u << 20)
 
 /* ---- events ------------------------------------------------------------ */
 
@@ -305,7 +334,7 @@ struct seep_header {
 	uint64_t exe_at, cmdline_at; /* byte offsets of texts */
 	uint32_t exe_len, cmdline_len; /* cmdline: NULs between arguments */
 	uint32_t parent_start_lo; /* start_ns of the forking parent, low half */
-	uint32_t pad0;
+	uint32_t sample_bytes;	  /* mean sampling interval; 0: every block */
 
 	/* Written by the collector, through a mapping of this page. */
 	_Atomic uint32_t epoch;	       /* the birth epoch of new blocks */
@@ -335,10 +364,20 @@ _Static_assert(sizeof(struct seep_node) == 16, "node");
 _Static_assert(sizeof(struct seep_module_rec) == 128, "module");
 _Static_assert(sizeof(struct seep_counter) == 32, "counter");
 _Static_assert(sizeof(struct seep_thread_slot) <= SEEP_SLOT_BYTES, "thread");
+_Static_assert(
+    SEEP_SLOT_BYTES + (68u << SEEP_FIRST_TABLE_LOG_SAMPLED) <= SEEP_PAGE,
+    "first table");
 _Static_assert(sizeof(struct seep_header) <= SEEP_PAGE, "header");
 _Static_assert(SEEP_NR_TIERS <= 32 && SEEP_NR_DROPS <= 32, "header arrays");
 
 /* ---- the hello message ------------------------------------------------- */
+
+/*
+ * SEEP_ADDRESS, the value of SEEP_SOCKET: "NAME:TOKEN[,SETTING]...". NAME is
+ * that of the collector's abstract socket, TOKEN 32 hexadecimal digits that
+ * name the recording. The settings are what it wants of its processes:
+ * "sample=BYTES", or "events".
+ */
 
 /*
  * Sent once per segment, as one SOCK_SEQPACKET message, with the memfd, a

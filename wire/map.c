@@ -179,7 +179,9 @@ static inline _Atomic uint64_t *info_of(_Atomic uint64_t *place)
 static bool holds(unsigned tier, _Atomic uint64_t *place, uint64_t addr,
     struct seep_entry *old)
 {
-	uint64_t word = atomic_load_explicit(place, memory_order_relaxed);
+	/* acquire: pairs with the release in take(), by who had the place
+	 * before us; a place of one owner needs no order. */
+	uint64_t word = atomic_load_explicit(place, memory_order_acquire);
 	uint64_t info, off;
 
 	if (!(word & SEEP_WORD_PRESENT))
@@ -264,6 +266,56 @@ bool seep_map_set_slow(struct seep_map *m, struct seep_map_cache *c,
 		(uint32_t)size_bytes << 1 | (addr >> 4 & 1), node, epoch),
 	    memory_order_release);
 	return true;
+}
+
+/*
+ * Fills a slot that is free; false if it is not. `info` may be read by who
+ * looks for another block meanwhile, and who finds its own address there has
+ * not been here: the slot of a block changes only with that block's owner.
+ */
+static bool take(_Atomic uint64_t *place, uint64_t info, uint64_t word)
+{
+	uint64_t none = 0;
+
+	/* acquire: our info after what the last owner read of his. */
+	if (!atomic_compare_exchange_strong_explicit(place, &none,
+		SEEP_WORD_TAKEN, memory_order_acquire, memory_order_relaxed))
+		return false;
+	atomic_store_explicit(info_of(place), info, memory_order_relaxed);
+	/* release: pairs with the acquire in holds() and in the reader. */
+	atomic_store_explicit(place, word, memory_order_release);
+	return true;
+}
+
+bool seep_map_set_sparse(struct seep_map *m, struct seep_map_cache *c,
+    uint64_t addr, uint64_t size_bytes, uint32_t node, uint32_t epoch,
+    enum seep_drop *cause)
+{
+	_Atomic uint64_t *leaf, *entry;
+	struct seep_entry old;
+
+	if (size_bytes >> SEEP_GUEST_MAX_LOG || addr >= ADDR_LIMIT || addr & 15)
+		return seep_map_set(
+		    m, c, addr, size_bytes, node, epoch, &old, cause);
+	leaf = small_leaf(m, c, addr, true, cause);
+	if (!leaf)
+		return false;
+	entry = small_entry(leaf, addr);
+	for (unsigned tier = SEEP_TIER_GUEST; tier < SEEP_NR_TIERS; tier++) {
+		_Atomic uint64_t *place =
+		    tier_place(m, tier, addr, true, cause);
+		uint64_t off = large_offset(tier, addr);
+
+		if (!place)
+			return false;
+		if (!take(place, size_bytes | off << 48,
+			seep_word_make((uint32_t)(off >> 16), node, epoch)))
+			continue;
+		atomic_fetch_or_explicit(
+		    entry, 1ull << (32 + tier), memory_order_relaxed);
+		return true;
+	}
+	return seep_map_set(m, c, addr, size_bytes, node, epoch, &old, cause);
 }
 
 void seep_map_clear_slow(struct seep_map *m, struct seep_map_cache *c,

@@ -5,7 +5,8 @@
  * A block's word is set after the allocator handed the block out and cleared
  * before it gets it back. In between nobody else owns that address, and no two
  * live blocks share a place (layout.h), so each place has one writer at a time:
- * no locks, no read-modify-write, no order between threads to get wrong.
+ * no locks, no read-modify-write, no order between threads to get wrong. Only
+ * sampled blocks share places, and take them by compare-and-swap.
  *
  * Threads:  any number at once; for one address only the block's owner.
  * Signals:  async-signal-safe; nests.
@@ -113,7 +114,17 @@ static inline void seep_map_clear(struct seep_map *m, struct seep_map_cache *c,
 	seep_map_clear_slow(m, c, addr, old);
 }
 
-/* Undoes seep_map_clear(): the block never left its owner. */
+/*
+ * As seep_map_set() where most blocks are not recorded: the map then takes
+ * memory by the number of recorded blocks and not by where they lie. Nothing
+ * may stand there for this address; seep_map_clear() sees to that.
+ */
+bool seep_map_set_sparse(struct seep_map *m, struct seep_map_cache *c,
+    uint64_t addr, uint64_t size_bytes, uint32_t node, uint32_t epoch,
+    enum seep_drop *cause);
+
+/* Undoes seep_map_clear(): the block never left its owner. Not after
+ * seep_map_set_sparse(): the place may be another block's by now. */
 static inline void seep_map_restore(const struct seep_entry *old)
 {
 	/* release: the reader sees the rest of the slot before the word. */

@@ -6,6 +6,7 @@
  * many pages as the file has: a segment with loops or shared pages ends as
  * corrupt instead of never.
  */
+#include <stdbool.h>
 #include <string.h>
 
 #include "wire/read.h"
@@ -51,7 +52,9 @@ enum seep_read_status seep_reader_refresh(struct seep_reader *r)
 		return SEEP_READ_CORRUPT;
 	if (h.version != SEEP_WIRE_VERSION)
 		return SEEP_READ_VERSION;
-	if (h.header_bytes != sizeof(h) || h.segment_bytes > r->file_bytes)
+	if (h.header_bytes != sizeof(h) || h.segment_bytes > r->file_bytes ||
+	    (h.sample_bytes && (h.sample_bytes < SEEP_SAMPLE_MIN ||
+				   h.sample_bytes > SEEP_SAMPLE_MAX)))
 		return SEEP_READ_CORRUPT;
 	memcpy(&r->head, &h, sizeof(h));
 	return SEEP_READ_OK;
@@ -323,16 +326,34 @@ static enum seep_read_status each_slot(struct seep_reader *r,
 	return SEEP_READ_OK;
 }
 
+void seep_sums_add(struct seep_sums *to, const struct seep_sums *add)
+{
+	to->alloc_blocks += add->alloc_blocks;
+	to->alloc_bytes += add->alloc_bytes;
+	to->free_blocks += add->free_blocks;
+	to->free_bytes += add->free_bytes;
+}
+
+static struct seep_sums sums_of(const struct seep_counter *c)
+{
+	return (struct seep_sums){
+	    c->alloc_blocks, c->alloc_bytes, c->free_blocks, c->free_bytes};
+}
+
 static enum seep_read_status add_totals(
     struct seep_reader *r, const struct seep_thread_slot *s, void *arg)
 {
 	struct seep_totals *t = arg;
 
-	(void)r;
-	t->alloc_blocks += s->alloc_blocks;
-	t->alloc_bytes += s->alloc_bytes;
-	t->free_blocks += s->free_blocks;
-	t->free_bytes += s->free_bytes;
+	t->sums.alloc_blocks += s->alloc_blocks;
+	t->sums.alloc_bytes += s->alloc_bytes;
+	t->sums.free_blocks += s->free_blocks;
+	t->sums.free_bytes += s->free_bytes;
+	if (r->head.sample_bytes) {
+		struct seep_sums spread = sums_of(&s->spread);
+
+		seep_sums_add(&t->spread, &spread);
+	}
 	t->unknown_frees += s->unknown_frees;
 	return SEEP_READ_OK;
 }
@@ -359,27 +380,28 @@ static enum seep_read_status slot_counters(
 {
 	uint64_t at = s->table >> 8, nr = 1ull << (s->table & 63);
 	struct counters_arg *a = arg;
+	bool sampled = r->head.sample_bytes;
+	struct seep_counter c[BATCH], spread[BATCH];
 	uint32_t keys[BATCH];
-	struct seep_counter c[BATCH];
 
 	if (!s->table)
 		return SEEP_READ_OK;
 	if ((s->table & 0xff) > 28 || at > r->file_bytes ||
-	    nr * (4 + sizeof(*c)) > r->file_bytes - at)
+	    nr * seep_counter_entry_bytes(sampled) > r->file_bytes - at)
 		return SEEP_READ_CORRUPT;
 	for (uint64_t i = 0; i < nr; i += BATCH) {
 		size_t n = nr - i < BATCH ? nr - i : BATCH;
 
 		TRY(get(r, at + i * 4, keys, n * 4));
 		TRY(get(r, at + nr * 4 + i * sizeof(*c), c, n * sizeof(*c)));
+		if (sampled)
+			TRY(get(r, at + nr * 4 + (nr + i) * sizeof(*spread),
+			    spread, n * sizeof(*spread)));
 		for (size_t k = 0; k < n; k++) {
-			struct seep_totals t = {
-			    .alloc_blocks = c[k].alloc_blocks,
-			    .alloc_bytes = c[k].alloc_bytes,
-			    .free_blocks = c[k].free_blocks,
-			    .free_bytes = c[k].free_bytes,
-			};
+			struct seep_totals t = {.sums = sums_of(&c[k])};
 
+			if (sampled)
+				t.spread = sums_of(&spread[k]);
 			if (keys[k] && a->fn(a->ctx, keys[k], &t))
 				return SEEP_READ_STOP;
 		}

@@ -68,10 +68,20 @@ uint32_t seep_reader_nr_modules(const struct seep_reader *r);
 enum seep_read_status seep_read_text(struct seep_reader *r, uint64_t at,
     uint32_t want, char *buf, size_t size, size_t *len);
 
-struct seep_totals {
+struct seep_sums {
 	uint64_t alloc_blocks, alloc_bytes, free_blocks, free_bytes;
+};
+
+/* In a sampled segment (head.sample_bytes) both are in the units of sample.h.
+ */
+struct seep_totals {
+	struct seep_sums sums;
+	struct seep_sums spread;
 	uint64_t unknown_frees;
 };
+
+/* to += add, modulo 2^64. */
+void seep_sums_add(struct seep_sums *to, const struct seep_sums *add);
 
 /* Sum over all threads: a few cache lines per thread, cheap enough for 10 ms.
  */

@@ -5,6 +5,7 @@
 
 #include "analyzer/cmd/query_impl.h"
 #include "analyzer/cmd/query_series.h"
+#include "analyzer/model/sample.h"
 
 #define MIN_TREND_SNAPSHOTS 6
 #define MAX_FRAMES_IN_ALL   (200u << 20)
@@ -190,8 +191,10 @@ struct seep_error *seep_query_limit(
 /* ---- sites -------------------------------------------------------------- */
 
 struct builder {
+	uint64_t sample_bytes;
 	struct seep_site *sites;
-	uint32_t *next; /* of the same stack, position + 1 */
+	struct seep_estimate *alive; /* of each site, if sampled */
+	uint32_t *next;		     /* of the same stack, position + 1 */
 	uint32_t nr, room;
 	uint32_t *of_stack; /* position + 1 */
 };
@@ -199,6 +202,7 @@ struct builder {
 static void builder_deinit(struct builder *b)
 {
 	free(b->sites);
+	free(b->alive);
 	free(b->next);
 	free(b->of_stack);
 }
@@ -223,8 +227,13 @@ static struct seep_site *get_site(
 		if (!more)
 			return NULL;
 		b->next = more;
+		more = realloc(b->alive, room * sizeof(*b->alive));
+		if (!more)
+			return NULL;
+		b->alive = more;
 		b->room = room;
 	}
+	b->alive[b->nr] = (struct seep_estimate){0};
 	s = &b->sites[b->nr];
 	*s = (struct seep_site){
 	    .stack = stack,
@@ -244,14 +253,22 @@ static uint64_t age(uint64_t now_ms, uint64_t birth_ms)
 	return now_ms > birth_ms ? now_ms - birth_ms : 0;
 }
 
-static void add_survivor(
-    struct seep_site *s, const struct seep_survivor_row *row, uint64_t now_ms)
+static void add_survivor(struct builder *b, struct seep_site *s,
+    const struct seep_survivor_row *row, uint64_t now_ms)
 {
 	uint64_t oldest = age(now_ms, row->oldest_ms);
 	uint64_t newest = age(now_ms, row->newest_ms);
 
-	s->counts.live_blocks += row->blocks;
-	s->counts.live_bytes += row->blocks * row->size_bytes;
+	if (b->sample_bytes) {
+		struct seep_estimate *e = &b->alive[s - b->sites];
+
+		seep_estimate_add(
+		    e, b->sample_bytes, row->size_bytes, row->blocks);
+		seep_estimate_set(e, &s->counts);
+	} else {
+		s->counts.live_blocks += row->blocks;
+		s->counts.live_bytes += row->blocks * row->size_bytes;
+	}
 	if (oldest != SEEP_AGE_UNKNOWN &&
 	    (s->oldest_age_ms == SEEP_AGE_UNKNOWN || oldest > s->oldest_age_ms))
 		s->oldest_age_ms = oldest;
@@ -273,7 +290,8 @@ struct seep_error *seep_sites_build(struct seep_query *q,
     const struct seep_process *p, const struct seep_rows *r,
     struct seep_site **ret, size_t *nr)
 {
-	_cleanup_(builder_deinit) struct builder b = {0};
+	_cleanup_(builder_deinit) struct builder b = {
+	    .sample_bytes = p->sample_bytes};
 	struct seep_site *s;
 
 	b.of_stack = calloc((size_t)q->stacks->nr_nodes + 1, sizeof(uint32_t));
@@ -285,24 +303,21 @@ struct seep_error *seep_sites_build(struct seep_query *q,
 		s = get_site(&b, q->tree.numbers[row->site], row->class_);
 		if (!s)
 			return seep_query_no_memory();
-		add_survivor(s, row, p->end_ms);
+		add_survivor(&b, s, row, p->end_ms);
 	}
 	for (size_t i = 0; i < r->nr_counts; i++) {
-		const struct seep_counts *c = &r->counts[i].counts;
+		struct seep_counts c = r->counts[i].counts;
 
-		if (!c->alloc_blocks && !(r->by_counts && c->live_blocks))
+		if (!c.alloc_blocks && !(r->by_counts && c.live_blocks))
 			continue;
 		s = site_of_counts(&b, q->tree.numbers[r->counts[i].site]);
 		if (!s)
 			return seep_query_no_memory();
-		s->counts.alloc_blocks += c->alloc_blocks;
-		s->counts.alloc_bytes += c->alloc_bytes;
-		s->counts.free_blocks += c->free_blocks;
-		s->counts.free_bytes += c->free_bytes;
-		if (r->by_counts) {
-			s->counts.live_blocks += c->live_blocks;
-			s->counts.live_bytes += c->live_bytes;
+		if (!r->by_counts) { /* it is in the survivors */
+			c.live_blocks = c.live_bytes = 0;
+			c.var.live_blocks = c.var.live_bytes = 0;
 		}
+		seep_counts_add(&s->counts, &c);
 	}
 	*ret = no_cleanup_ptr(b.sites);
 	*nr = b.nr;

@@ -24,16 +24,6 @@ static struct seep_diff_site *add(struct sided *d)
 	return &d->sites[d->nr++];
 }
 
-static void add_counts(struct seep_counts *to, const struct seep_counts *c)
-{
-	to->live_blocks += c->live_blocks;
-	to->live_bytes += c->live_bytes;
-	to->alloc_blocks += c->alloc_blocks;
-	to->alloc_bytes += c->alloc_bytes;
-	to->free_blocks += c->free_blocks;
-	to->free_bytes += c->free_bytes;
-}
-
 static struct seep_error *add_process(struct seep_query *q,
     const struct seep_report_process *rp, bool is_b, struct sided *d,
     struct seep_stack *stack)
@@ -81,7 +71,9 @@ static struct seep_error *add_recording(struct seep_query *q, bool is_b,
 		if (p->state == SEEP_PROCESS_EXECED)
 			continue;
 		side->nr_processes++;
-		add_counts(&side->totals, &p->totals);
+		if (p->sample_bytes > side->sample_bytes)
+			side->sample_bytes = p->sample_bytes;
+		seep_counts_add(&side->totals, &p->totals);
 		err = add_process(q, &r.processes[i], is_b, d, &stack);
 	}
 	memcpy(side->causes, r.causes, sizeof(side->causes));
@@ -109,8 +101,8 @@ static size_t merge(struct seep_diff_site *sites, size_t nr)
 			sites[out++] = sites[i];
 			continue;
 		}
-		add_counts(&last->a, &sites[i].a);
-		add_counts(&last->b, &sites[i].b);
+		seep_counts_add(&last->a, &sites[i].a);
+		seep_counts_add(&last->b, &sites[i].b);
 		if (sites[i].in_b)
 			last->stack = sites[i].stack;
 		last->in_a |= sites[i].in_a;

@@ -6,6 +6,7 @@
 
 #include "analyzer/cmd/query_impl.h"
 #include "analyzer/cmd/query_series.h"
+#include "analyzer/model/sample.h"
 
 /* Windows of fewer snapshots are judged by what was before them, too. */
 #define SHORT_WINDOW 12
@@ -157,6 +158,8 @@ static struct seep_error *pick_window(
 	ret->nr_snapshots = (uint32_t)(g->to - g->from);
 	ret->from = g->snapshots[g->from];
 	ret->to = g->snapshots[g->to];
+	seep_change_variances(&ret->from.totals.var, &ret->to.totals.var,
+	    &ret->delta_blocks_var, &ret->delta_bytes_var);
 	/* they are the growth's now */
 	g->snapshots[g->from].label = NULL;
 	g->snapshots[g->to].label = NULL;
@@ -224,10 +227,11 @@ static struct seep_error *list_sites(
 		const struct seep_track *t = &g->tracks.tracks[i];
 		struct seep_growth_site s = {
 		    .stack = t->stack,
-		    .delta_blocks = (int64_t)(t->blocks - t->from_blocks),
-		    .delta_bytes = (int64_t)(t->bytes - t->from_bytes),
-		    .live_blocks = t->blocks,
-		    .live_bytes = t->bytes,
+		    .delta_blocks =
+			(int64_t)(t->now.live_blocks - t->from.live_blocks),
+		    .delta_bytes =
+			(int64_t)(t->now.live_bytes - t->from.live_bytes),
+		    .now = t->now,
 		    .trend = {judge(g, t), t->series.grew_in, t->series.nr},
 		};
 		bool pass;
@@ -241,6 +245,9 @@ static struct seep_error *list_sites(
 		err = module_passes(g->q, s.stack, &stack, &pass);
 		if (err || !pass)
 			continue;
+		seep_change_variances(&t->from.var, &t->now.var,
+		    &s.delta_blocks_var, &s.delta_bytes_var);
+		s.is_noise = seep_is_noise(s.delta_bytes, s.delta_bytes_var);
 		s.oldest_age_ms = oldest_age(g, of_stack, s.stack);
 		ret->sites[ret->nr_sites++] = s;
 	}
@@ -251,7 +258,7 @@ static struct seep_error *list_sites(
 /*
  * What never stops is what the reader is after: while there is any, what
  * stopped and what goes up and down is only counted. Without any, what stopped
- * is listed.
+ * is listed. What may be chance is only counted.
  */
 static void keep_the_worst(struct growth *g, struct seep_growth *ret)
 {
@@ -262,13 +269,15 @@ static void keep_the_worst(struct growth *g, struct seep_growth *ret)
 		return;
 	for (size_t i = 0; i < ret->nr_sites; i++) {
 		if (ret->sites[i].trend.trend == SEEP_TREND_GROWING &&
-		    ret->nr_snapshots >= 3)
+		    !ret->sites[i].is_noise && ret->nr_snapshots >= 3)
 			growing = true;
 	}
 	for (size_t i = 0; i < ret->nr_sites; i++) {
 		struct seep_growth_site *s = &ret->sites[i];
 
-		if (s->trend.trend == SEEP_TREND_CHURNING)
+		if (s->is_noise)
+			add_rest(&ret->noise, s);
+		else if (s->trend.trend == SEEP_TREND_CHURNING)
 			add_rest(&ret->churning, s);
 		else if (growing && s->trend.trend != SEEP_TREND_GROWING)
 			add_rest(&ret->stopped, s);

@@ -6,19 +6,16 @@
 
 #define WARM_UP_SHARE 5
 
-/* What a site of the recording held last; several may share a stack. */
-struct held {
-	uint64_t bytes, blocks;
-};
-
 struct walk {
 	struct seep_tracks *t;
 	const struct seep_tree *tree;
 	const struct seep_snapshot *snapshots;
 	size_t from, to;
-	size_t at;	   /* index of the snapshot whose rows come */
-	bool begun;	   /* the window: series are initialised */
-	struct held *held; /* by node id */
+	size_t at;  /* index of the snapshot whose rows come */
+	bool begun; /* the window: series are initialised */
+	/* By node id: what a site of the recording held last; several may
+	 * share a stack. */
+	struct seep_counts *held;
 	uint32_t *touched;
 	uint32_t nr_touched;
 };
@@ -78,10 +75,9 @@ static void begin_window(struct walk *w)
 	for (uint32_t i = 0; i < w->t->nr; i++) {
 		struct seep_track *track = &w->t->tracks[i];
 
-		track->from_bytes = track->bytes;
-		track->from_blocks = track->blocks;
-		seep_series_init(
-		    &track->series, (uint32_t)(w->to - w->from), track->bytes);
+		track->from = track->now;
+		seep_series_init(&track->series, (uint32_t)(w->to - w->from),
+		    track->now.live_bytes);
 	}
 	w->begun = true;
 }
@@ -95,7 +91,7 @@ static void end_snapshot(struct walk *w)
 		track->touched = false;
 		if (w->begun)
 			seep_series_add(&track->series,
-			    (uint32_t)(w->at - w->from), track->bytes);
+			    (uint32_t)(w->at - w->from), track->now.live_bytes);
 	}
 	w->nr_touched = 0;
 	if (w->at == w->from)
@@ -117,7 +113,6 @@ static struct seep_error *add_row(
 {
 	struct walk *w = ctx;
 	struct seep_track *track;
-	struct held *held;
 	uint32_t stack;
 
 	if (row->site < 1 || row->site > w->tree->nr_nodes ||
@@ -128,11 +123,9 @@ static struct seep_error *add_row(
 	track = get_track(w, stack);
 	if (!track)
 		return no_memory();
-	held = &w->held[row->site];
-	track->bytes += row->counts.live_bytes - held->bytes;
-	track->blocks += row->counts.live_blocks - held->blocks;
-	held->bytes = row->counts.live_bytes;
-	held->blocks = row->counts.live_blocks;
+	seep_counts_sub(&track->now, &w->held[row->site]);
+	seep_counts_add(&track->now, &row->counts);
+	w->held[row->site] = row->counts;
 	if (!track->touched) {
 		track->touched = true;
 		w->touched[w->nr_touched++] = (uint32_t)(track - w->t->tracks);
@@ -144,7 +137,7 @@ struct seep_error *seep_tracks_load(struct seep_tracks *t,
     struct seep_store *st, const struct seep_tree *tree,
     const struct seep_snapshot *snapshots, size_t from, size_t to)
 {
-	_cleanup_(seep_freep) struct held *held = NULL;
+	_cleanup_(seep_freep) struct seep_counts *held = NULL;
 	_cleanup_(seep_freep) uint32_t *touched = NULL;
 	struct walk w = {
 	    .t = t,

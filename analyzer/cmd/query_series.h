@@ -4,9 +4,9 @@
  *
  * Threads:  as in query.h.
  * Signals:  not for signal handlers.
- * Memory:   owned, about 120 bytes per site; _deinit frees it.
+ * Memory:   owned, about 280 bytes per site; _deinit frees it.
  * Trust:    sites that are no node of the tree are refused.
- * Units:    bytes and blocks alive.
+ * Units:    bytes and blocks.
  * Errors:   struct seep_error.
  */
 #ifndef SEEP_CMD_QUERY_SERIES_H
@@ -17,9 +17,8 @@
 struct seep_track {
 	uint32_t stack;
 	bool touched;
-	uint64_t bytes, blocks;		  /* now */
-	uint64_t from_bytes, from_blocks; /* when the window began */
-	struct seep_series series;	  /* of bytes */
+	struct seep_counts now, from; /* `from`: when the window began */
+	struct seep_series series;    /* of bytes */
 };
 
 struct seep_tracks {

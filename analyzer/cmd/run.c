@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -44,7 +45,7 @@ static const char *const records[] = {
 
 struct values {
 	const char *output;
-	uint64_t every_ms;
+	uint64_t every_ms, sample_bytes;
 	int record; /* enum record */
 	bool quiet;
 };
@@ -58,14 +59,19 @@ static const struct seep_option options[] = {
 	"state|events",
 	"histories of a sample of the blocks, or of all (default state)",
 	records},
+    {"sample", 0, SEEP_OPTION_SIZE, offsetof(struct values, sample_bytes),
+	"BYTES", "record a sample: one block in so many bytes, e.g. 512K",
+	NULL},
     {"quiet", 'q', SEEP_OPTION_FLAG, offsetof(struct values, quiet), NULL,
 	"no report at the end, only errors", NULL},
     {NULL, 0, 0, 0, NULL, NULL, NULL},
 };
 
 static const struct seep_usage usage = {
-    .usage = "run [-o FILE] [--every TIME] [--record WHAT] [-q] [--] PROG "
-	     "[ARG]...",
+    .usage =
+	"run [-o FILE] [--every TIME] [--sample BYTES] [--record WHAT] [-q] "
+	"[--] PROG "
+	"[ARG]...",
     .summary = "Traces a program from its start to its end, with its children.",
     .details =
 	"The report is printed on stderr when the program ends. The exit "
@@ -128,7 +134,9 @@ static struct seep_error *make_listener(struct run *r)
 			*to++ = ':';
 		to += sprintf(to, "%02x", random[i]);
 	}
-	if (r->v->record == RECORD_EVENTS)
+	if (r->v->sample_bytes)
+		sprintf(to, ",sample=%" PRIu64, r->v->sample_bytes);
+	else if (r->v->record == RECORD_EVENTS)
 		strcpy(to, ",events");
 	len = strcspn(r->socket, ":");
 	memcpy(sun.sun_path + 1, r->socket, len);
@@ -636,7 +644,7 @@ static struct seep_error *start(struct run *r, struct seep_launch *l)
 int seep_cmd_run(int argc, char **argv)
 {
 	_cleanup_(seep_launch_destroyp) struct seep_launch *l = NULL;
-	struct values v = {.every_ms = UINT64_MAX};
+	struct values v = {.every_ms = UINT64_MAX, .sample_bytes = UINT64_MAX};
 	struct run r = {.v = &v, .listener = -1, .session = -1, .signals = -1};
 	char shim[PATH_MAX];
 	struct seep_error *err;
@@ -650,6 +658,15 @@ int seep_cmd_run(int argc, char **argv)
 		    "option --every: the shortest time is 1ms"));
 	if (v.every_ms == UINT64_MAX)
 		v.every_ms = 0;
+	if (v.sample_bytes == UINT64_MAX)
+		v.sample_bytes = 0;
+	else if (v.sample_bytes < SEEP_SAMPLE_MIN ||
+		 v.sample_bytes > SEEP_SAMPLE_MAX)
+		return seep_cmd_fail(seep_error_new(SEEP_ERROR_USAGE,
+		    "option --sample: an interval of 1K to 256M"));
+	if (v.sample_bytes && v.record == RECORD_EVENTS)
+		return seep_cmd_fail(seep_error_new(SEEP_ERROR_USAGE,
+		    "options --sample and --record=events: one of them"));
 	fill_standard_descriptors();
 	err = seep_launch_find_shim(shim, sizeof(shim));
 	if (!err)

@@ -15,7 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analyzer/collect/estimate.h"
 #include "analyzer/collect/sites.h"
+#include "analyzer/model/sample.h"
 
 #define IDS_PER_CHUNK 1024u
 #define NODES_CACHED  512u
@@ -47,7 +49,8 @@ struct table {
 
 struct counted {
 	uint32_t node;
-	uint64_t alloc_blocks, alloc_bytes, free_blocks, free_bytes;
+	uint32_t spread; /* sampled: index in spreads */
+	struct seep_sums sums;
 };
 
 struct group {
@@ -72,6 +75,7 @@ struct seep_sites {
 	void *open_ctx;
 	char *exe;
 	bool has_exe;
+	uint64_t sample_bytes; /* as the segment said first */
 
 	struct module *modules;
 	uint32_t nr_modules;
@@ -83,7 +87,9 @@ struct seep_sites {
 	int64_t truncated; /* the sink's id of a cut stack; 0: not yet */
 	struct node_cache *caches; /* NR_CACHES */
 
-	struct table by_node; /* struct counted */
+	struct table by_node;	   /* struct counted */
+	struct seep_sums *spreads; /* sampled: variances */
+	uint32_t nr_spreads, spread_room;
 	struct table by_size; /* struct group, by node and size */
 	bool all_rows;	      /* what the sink has is not known: give it all */
 	bool no_memory;	      /* a callback could not go on */
@@ -138,6 +144,7 @@ struct seep_error *seep_sites_create(struct seep_reader *r,
 	s->sink = sink;
 	s->open = open;
 	s->open_ctx = open_ctx;
+	s->sample_bytes = r->head.sample_bytes;
 	s->exe = strdup(exe ? exe : "");
 	if (!s->exe) {
 		free(s);
@@ -152,6 +159,14 @@ static void drop(struct table *t)
 	free(t->entries);
 	free(t->index);
 	*t = (struct table){0};
+}
+
+static void drop_counted(struct seep_sites *s)
+{
+	drop(&s->by_node);
+	free(s->spreads);
+	s->spreads = NULL;
+	s->nr_spreads = s->spread_room = 0;
 }
 
 void seep_sites_destroy(struct seep_sites *s)
@@ -169,7 +184,7 @@ void seep_sites_destroy(struct seep_sites *s)
 	free(s->modules);
 	free(s->path);
 	free(s->caches);
-	drop(&s->by_node);
+	drop_counted(s);
 	drop(&s->by_size);
 	free(s->rows);
 	free(s->survivors);
@@ -533,6 +548,22 @@ static uint32_t *counted_place(const struct seep_sites *s, uint32_t node)
 	return &index[i];
 }
 
+/* Room for the variances of one more counter. */
+static bool reserve_spread(struct seep_sites *s)
+{
+	uint32_t room = s->spread_room ? s->spread_room * 2 : 256;
+	void *p;
+
+	if (s->nr_spreads < s->spread_room)
+		return true;
+	p = realloc(s->spreads, room * sizeof(*s->spreads));
+	if (!p)
+		return false;
+	s->spreads = p;
+	s->spread_room = room;
+	return true;
+}
+
 static int add_counter(void *ctx, uint32_t node, const struct seep_totals *t)
 {
 	struct seep_sites *s = ctx;
@@ -541,7 +572,8 @@ static int add_counter(void *ctx, uint32_t node, const struct seep_totals *t)
 	uint32_t *place;
 	bool rehash;
 
-	if (!reserve(table, sizeof(*c), &rehash)) {
+	if (!reserve(table, sizeof(*c), &rehash) ||
+	    (s->sample_bytes && !reserve_spread(s))) {
 		s->no_memory = true;
 		return 1;
 	}
@@ -551,14 +583,16 @@ static int add_counter(void *ctx, uint32_t node, const struct seep_totals *t)
 	if (!*place) {
 		if (table->nr >= MAX_GROUPS)
 			return 1;
-		counted_of(s)[table->nr++] = (struct counted){.node = node};
+		c = &counted_of(s)[table->nr++];
+		*c = (struct counted){.node = node, .spread = s->nr_spreads};
+		if (s->sample_bytes)
+			s->spreads[s->nr_spreads++] = (struct seep_sums){0};
 		*place = table->nr;
 	}
 	c = &counted_of(s)[*place - 1];
-	c->alloc_blocks += t->alloc_blocks;
-	c->alloc_bytes += t->alloc_bytes;
-	c->free_blocks += t->free_blocks;
-	c->free_bytes += t->free_bytes;
+	seep_sums_add(&c->sums, &t->sums);
+	if (s->sample_bytes)
+		seep_sums_add(&s->spreads[c->spread], &t->spread);
 	return 0;
 }
 
@@ -567,12 +601,6 @@ static int by_site(const void *a, const void *b)
 	const struct seep_site_row *ra = a, *rb = b;
 
 	return ra->site < rb->site ? -1 : ra->site > rb->site;
-}
-
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	/* Threads are read one after the other: a free may be ahead. */
-	return a > b ? a - b : 0;
 }
 
 /* Rows of the same site become one, in place; `extra` rows may hold live blocks
@@ -584,28 +612,33 @@ static void merge_rows(struct seep_sites *s)
 	if (s->nr_rows)
 		qsort(s->rows, s->nr_rows, sizeof(*s->rows), by_site);
 	for (size_t i = 0; i < s->nr_rows; i++) {
-		struct seep_counts *sum, *add = &s->rows[i].counts;
-
-		if (!to || s->rows[to - 1].site != s->rows[i].site) {
+		if (!to || s->rows[to - 1].site != s->rows[i].site)
 			s->rows[to++] = s->rows[i];
-			continue;
-		}
-		sum = &s->rows[to - 1].counts;
-		sum->live_blocks += add->live_blocks;
-		sum->live_bytes += add->live_bytes;
-		sum->alloc_blocks += add->alloc_blocks;
-		sum->alloc_bytes += add->alloc_bytes;
-		sum->free_blocks += add->free_blocks;
-		sum->free_bytes += add->free_bytes;
+		else
+			seep_counts_add(
+			    &s->rows[to - 1].counts, &s->rows[i].counts);
 	}
 	s->nr_rows = to;
+}
+
+/* Recorded blocks that live: counted, or what they stand for. */
+static void add_alive(const struct seep_sites *s,
+    const struct seep_survivor_row *v, struct seep_counts *exact,
+    struct seep_estimate *e)
+{
+	if (s->sample_bytes) {
+		seep_estimate_add(e, s->sample_bytes, v->size_bytes, v->blocks);
+	} else {
+		exact->live_blocks += v->blocks;
+		exact->live_bytes += v->blocks * v->size_bytes;
+	}
 }
 
 static struct seep_error *read_counters(struct seep_sites *s)
 {
 	enum seep_read_status st;
 
-	drop(&s->by_node);
+	drop_counted(s);
 	s->no_memory = false;
 	st = seep_read_counters(s->reader, add_counter, s);
 	if (s->no_memory)
@@ -626,17 +659,17 @@ static bool is_known(const struct seep_sites *s, uint32_t node)
 /* Nothing of it lives, and the sink has never heard of it. */
 static bool is_past(const struct seep_sites *s, const struct counted *c)
 {
-	return c->alloc_blocks == c->free_blocks &&
-	       c->alloc_bytes == c->free_bytes && !is_known(s, c->node);
+	return c->sums.alloc_blocks == c->sums.free_blocks &&
+	       c->sums.alloc_bytes == c->sums.free_bytes &&
+	       !is_known(s, c->node);
 }
 
 static int by_bytes(const void *a, const void *b)
 {
-	const struct counted *x = a, *y = b;
+	uint64_t x = ((const struct counted *)a)->sums.alloc_bytes;
+	uint64_t y = ((const struct counted *)b)->sums.alloc_bytes;
 
-	return x->alloc_bytes < y->alloc_bytes
-		   ? 1
-		   : -(x->alloc_bytes > y->alloc_bytes);
+	return x < y ? 1 : -(x > y);
 }
 
 /*
@@ -649,8 +682,8 @@ static uint32_t choose(struct seep_sites *s, uint32_t max_past)
 	uint32_t nr = 0, all = 0;
 
 	for (uint32_t i = 0; i < s->by_node.nr; i++)
-		if (counted_of(s)[i].alloc_blocks ||
-		    counted_of(s)[i].free_blocks)
+		if (counted_of(s)[i].sums.alloc_blocks ||
+		    counted_of(s)[i].sums.free_blocks)
 			counted_of(s)[all++] = counted_of(s)[i];
 	for (uint32_t i = 0; i < all; i++) {
 		struct counted c = counted_of(s)[i];
@@ -688,16 +721,13 @@ static struct seep_error *count(
 		const struct counted *c = &counted_of(s)[i];
 		struct seep_site_row *row = &s->rows[s->nr_rows++];
 
-		row->counts = (struct seep_counts){
-		    .alloc_blocks = c->alloc_blocks,
-		    .alloc_bytes = c->alloc_bytes,
-		    .free_blocks = c->free_blocks,
-		    .free_bytes = c->free_bytes,
-		};
+		row->counts = seep_counts_of(&c->sums,
+		    s->spreads ? &s->spreads[c->spread] : NULL,
+		    s->sample_bytes);
 		err = seep_sites_map(s, c->node, &row->site);
 	}
 	/* Large, and needed once a second at most. */
-	drop(&s->by_node);
+	drop_counted(s);
 	return err;
 }
 
@@ -710,15 +740,26 @@ struct seep_error *seep_sites_count(
 		return err;
 	s->all_rows = false;
 	merge_rows(s);
-	for (size_t i = 0; i < s->nr_rows; i++) {
-		struct seep_counts *c = &s->rows[i].counts;
-
-		c->live_blocks = less(c->alloc_blocks, c->free_blocks);
-		c->live_bytes = less(c->alloc_bytes, c->free_bytes);
-	}
 	*rows = s->rows;
 	*nr = s->nr_rows;
 	return NULL;
+}
+
+/* A row with what lives of each site; survivors are sorted by site. */
+static void add_survivors(struct seep_sites *s)
+{
+	for (size_t i = 0, next; i < s->nr_survivors; i = next) {
+		const struct seep_survivor_row *v = s->survivors;
+		struct seep_site_row row = {.site = v[i].site};
+		struct seep_estimate e = {0};
+
+		for (next = i;
+		     next < s->nr_survivors && v[next].site == row.site; next++)
+			add_alive(s, &v[next], &row.counts, &e);
+		if (s->sample_bytes)
+			seep_estimate_set(&e, &row.counts);
+		s->rows[s->nr_rows++] = row;
+	}
 }
 
 struct seep_error *seep_sites_count_by_scan(
@@ -729,15 +770,13 @@ struct seep_error *seep_sites_count_by_scan(
 	if (err)
 		return err;
 	s->all_rows = false;
-	for (size_t i = 0; i < s->nr_survivors; i++) {
-		const struct seep_survivor_row *v = &s->survivors[i];
+	for (size_t i = 0; i < s->nr_rows; i++) {
+		struct seep_counts *c = &s->rows[i].counts;
 
-		s->rows[s->nr_rows++] = (struct seep_site_row){
-		    .site = v->site,
-		    .counts = {.live_blocks = v->blocks,
-			.live_bytes = v->blocks * v->size_bytes},
-		};
+		c->live_blocks = c->live_bytes = 0;
+		c->var.live_blocks = c->var.live_bytes = 0;
 	}
+	add_survivors(s);
 	merge_rows(s);
 	*rows = s->rows;
 	*nr = s->nr_rows;
@@ -836,6 +875,7 @@ struct seep_error *seep_sites_scan(struct seep_sites *s,
     struct seep_counts *live)
 {
 	struct seep_counts sum = {0};
+	struct seep_estimate e = {0};
 	enum seep_read_status st;
 	struct seep_error *err;
 
@@ -866,15 +906,18 @@ struct seep_error *seep_sites_scan(struct seep_sites *s,
 		v->blocks = g->blocks;
 		v->oldest_ms = seep_epochs_ms(epochs, g->oldest, first_ms);
 		v->newest_ms = seep_epochs_ms(epochs, g->newest, first_ms);
-		sum.live_blocks += g->blocks;
-		sum.live_bytes += g->blocks * g->size_bytes;
+		add_alive(s, v, &sum, &e);
 		s->nr_survivors++;
 	}
 	drop(&s->by_size);
 	merge_survivors(s);
+	if (s->sample_bytes)
+		seep_estimate_set(&e, &sum);
 	if (live) {
 		live->live_blocks = sum.live_blocks;
 		live->live_bytes = sum.live_bytes;
+		live->var.live_blocks = sum.var.live_blocks;
+		live->var.live_bytes = sum.var.live_bytes;
 	}
 	*survivors = s->survivors;
 	*nr = s->nr_survivors;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "analyzer/collect/estimate.h"
 #include "analyzer/collect/proc.h"
 #include "analyzer/collect/tracked.h"
 
@@ -139,6 +140,7 @@ struct seep_error *seep_tracked_create(
 	    seep_proc_stat(seg->pid, &st))
 		p->ppid = st.ppid;
 	p->state = SEEP_PROCESS_RUNNING;
+	p->sample_bytes = seg->reader.head.sample_bytes;
 	p->forked = seg->hello.flags & SEEP_FLAG_FORKED;
 	p->exe = seg->exe;
 	p->command = seg->command;
@@ -224,15 +226,7 @@ static void take_totals(struct seep_tracked *t, uint64_t now_ms)
 	const struct seep_totals *s = &t->polled;
 	struct seep_counts *c = &t->p.totals;
 
-	c->alloc_blocks = s->alloc_blocks;
-	c->alloc_bytes = s->alloc_bytes;
-	c->free_blocks = s->free_blocks;
-	c->free_bytes = s->free_bytes;
-	c->live_blocks = s->alloc_blocks > s->free_blocks
-			     ? s->alloc_blocks - s->free_blocks
-			     : 0;
-	c->live_bytes =
-	    s->alloc_bytes > s->free_bytes ? s->alloc_bytes - s->free_bytes : 0;
+	*c = seep_counts_of(&s->sums, &s->spread, t->p.sample_bytes);
 	t->p.unknown_frees = s->unknown_frees;
 	if (c->live_bytes > t->p.peak_live_bytes) {
 		t->p.peak_live_bytes = c->live_bytes;

@@ -18,6 +18,38 @@ const char *seep_class_name(enum seep_class c)
 	return c < SEEP_NR_CLASSES ? names[c] : names[SEEP_CLASS_UNKNOWN];
 }
 
+void seep_counts_add(struct seep_counts *to, const struct seep_counts *c)
+{
+	to->live_blocks += c->live_blocks;
+	to->live_bytes += c->live_bytes;
+	to->alloc_blocks += c->alloc_blocks;
+	to->alloc_bytes += c->alloc_bytes;
+	to->free_blocks += c->free_blocks;
+	to->free_bytes += c->free_bytes;
+	to->var.live_blocks += c->var.live_blocks;
+	to->var.live_bytes += c->var.live_bytes;
+	to->var.alloc_blocks += c->var.alloc_blocks;
+	to->var.alloc_bytes += c->var.alloc_bytes;
+	to->var.free_blocks += c->var.free_blocks;
+	to->var.free_bytes += c->var.free_bytes;
+}
+
+void seep_counts_sub(struct seep_counts *to, const struct seep_counts *c)
+{
+	to->live_blocks -= c->live_blocks;
+	to->live_bytes -= c->live_bytes;
+	to->alloc_blocks -= c->alloc_blocks;
+	to->alloc_bytes -= c->alloc_bytes;
+	to->free_blocks -= c->free_blocks;
+	to->free_bytes -= c->free_bytes;
+	to->var.live_blocks -= c->var.live_blocks;
+	to->var.live_bytes -= c->var.live_bytes;
+	to->var.alloc_blocks -= c->var.alloc_blocks;
+	to->var.alloc_bytes -= c->var.alloc_bytes;
+	to->var.free_blocks -= c->var.free_blocks;
+	to->var.free_bytes -= c->var.free_bytes;
+}
+
 void seep_frame_deinit(struct seep_frame *f)
 {
 	free(f->function);

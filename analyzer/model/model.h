@@ -44,12 +44,23 @@ enum seep_class {
 
 const char *seep_class_name(enum seep_class c);
 
+/* How sure estimates from a sample are, see sample.h: their variances. */
+struct seep_variances {
+	double live_blocks, live_bytes;
+	double alloc_blocks, alloc_bytes;
+	double free_blocks, free_bytes;
+};
+
 /* Counts of one site (or of a whole process) at one moment. */
 struct seep_counts {
 	uint64_t live_blocks, live_bytes;
 	uint64_t alloc_blocks, alloc_bytes;
 	uint64_t free_blocks, free_bytes;
+	struct seep_variances var; /* all 0: the counts are exact */
 };
+
+void seep_counts_add(struct seep_counts *to, const struct seep_counts *c);
+void seep_counts_sub(struct seep_counts *to, const struct seep_counts *c);
 
 #define SEEP_AGE_UNKNOWN UINT64_MAX
 
@@ -79,6 +90,7 @@ struct seep_process {
 	int64_t start_unix_ms;
 	uint64_t start_ms, end_ms;  /* end: of the last look, when running */
 	int exit_code, exit_signal; /* -1: unknown or none */
+	uint64_t sample_bytes; /* mean interval; 0: all blocks are recorded */
 	struct seep_counts totals;
 	uint64_t unknown_frees;
 	uint64_t inherited_blocks,
@@ -122,7 +134,7 @@ struct seep_site_row {
 	struct seep_counts counts;
 };
 
-/* Blocks alive at the last full look, grouped by site and size. */
+/* Recorded blocks alive at the last full look, grouped by site and size. */
 struct seep_survivor_row {
 	int64_t site;
 	enum seep_class class_;

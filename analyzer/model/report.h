@@ -46,12 +46,14 @@ const char *seep_drop_cause_name(
 struct seep_growth_site {
 	uint32_t stack;
 	int64_t delta_blocks, delta_bytes;
-	uint64_t live_blocks, live_bytes; /* at the end of the window */
+	double delta_blocks_var, delta_bytes_var; /* as in seep_counts */
+	bool is_noise;		/* of the sample, as far as we know: sample.h */
+	struct seep_counts now; /* at the end of the window */
 	uint64_t oldest_age_ms;
 	struct seep_site_trend trend;
 };
 
-/* Sites that grew but are not listed, by trend. */
+/* Sites that grew but are not listed, and why. */
 struct seep_growth_rest {
 	size_t nr_sites;
 	int64_t delta_bytes;
@@ -66,7 +68,8 @@ struct seep_growth {
 	bool before_end;       /* `to` is not the end, where most was freed */
 	struct seep_growth_site *sites; /* most growth first */
 	size_t nr_sites;
-	struct seep_growth_rest stopped, churning;
+	struct seep_growth_rest stopped, churning, noise;
+	double delta_blocks_var, delta_bytes_var; /* of the process */
 	struct seep_drop_cause causes[SEEP_NR_DROP_CAUSES];
 };
 
@@ -75,6 +78,7 @@ void seep_growth_deinit(struct seep_growth *g);
 /* One side of a comparison. */
 struct seep_diff_side {
 	char *path;
+	uint64_t sample_bytes; /* the largest of its processes; 0: exact */
 	struct seep_counts totals;
 	size_t nr_processes;
 	uint64_t drops[SEEP_NR_DROP_CAUSES];

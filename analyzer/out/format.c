@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/model/sample.h"
 #include "analyzer/out/format.h"
 
 #define MAX_PATH_SHOWN 48
@@ -50,6 +51,55 @@ const char *seep_format_blocks(uint64_t blocks, char buf[SEEP_FORMAT_MAX])
 	snprintf(buf, SEEP_FORMAT_MAX, "%" PRIu64 " block%s", blocks,
 	    blocks == 1 ? "" : "s");
 	return buf;
+}
+
+const char *seep_format_delta_blocks(int64_t blocks, char buf[SEEP_FORMAT_MAX])
+{
+	snprintf(buf, SEEP_FORMAT_MAX, "%+" PRId64 " blocks", blocks);
+	return buf;
+}
+
+/* Puts the error behind the number that the text begins with. */
+static const char *about(double variance, char buf[SEEP_FORMAT_MAX])
+{
+	char rest[SEEP_FORMAT_MAX];
+	char *at = strchr(buf, ' ');
+	uint64_t error = seep_standard_error(variance);
+
+	if (!at || !error)
+		return buf;
+	strcpy(rest, at);
+	snprintf(at, SEEP_FORMAT_MAX - (size_t)(at - buf), " +/- %" PRIu64 "%s",
+	    error, rest);
+	return buf;
+}
+
+const char *seep_format_about_bytes(
+    uint64_t bytes, double variance, char buf[SEEP_FORMAT_MAX])
+{
+	seep_format_bytes(bytes, buf);
+	return about(variance, buf);
+}
+
+const char *seep_format_about_blocks(
+    uint64_t blocks, double variance, char buf[SEEP_FORMAT_MAX])
+{
+	seep_format_blocks(blocks, buf);
+	return about(variance, buf);
+}
+
+const char *seep_format_about_delta(
+    int64_t bytes, double variance, char buf[SEEP_FORMAT_MAX])
+{
+	seep_format_delta(bytes, buf);
+	return about(variance, buf);
+}
+
+const char *seep_format_about_delta_blocks(
+    int64_t blocks, double variance, char buf[SEEP_FORMAT_MAX])
+{
+	seep_format_delta_blocks(blocks, buf);
+	return about(variance, buf);
 }
 
 const char *seep_format_ms(uint64_t ms, char buf[SEEP_FORMAT_MAX])

@@ -16,13 +16,25 @@
 
 #include "analyzer/model/model.h"
 
-#define SEEP_FORMAT_MAX 64
+#define SEEP_FORMAT_MAX 80
 
 /* "512 bytes", "4096 bytes (4.0 KiB)"; `sign` puts a + in front. */
 const char *seep_format_bytes(uint64_t bytes, char buf[SEEP_FORMAT_MAX]);
 const char *seep_format_delta(int64_t bytes, char buf[SEEP_FORMAT_MAX]);
 /* "1 block", "7 blocks" */
 const char *seep_format_blocks(uint64_t blocks, char buf[SEEP_FORMAT_MAX]);
+const char *seep_format_delta_blocks(int64_t blocks, char buf[SEEP_FORMAT_MAX]);
+
+/* The same of estimates: "4096 +/- 700 bytes (4.0 KiB)", with the standard
+ * error. A variance of 0 makes them exact, as above. */
+const char *seep_format_about_bytes(
+    uint64_t bytes, double variance, char buf[SEEP_FORMAT_MAX]);
+const char *seep_format_about_blocks(
+    uint64_t blocks, double variance, char buf[SEEP_FORMAT_MAX]);
+const char *seep_format_about_delta(
+    int64_t bytes, double variance, char buf[SEEP_FORMAT_MAX]);
+const char *seep_format_about_delta_blocks(
+    int64_t blocks, double variance, char buf[SEEP_FORMAT_MAX]);
 /* "12 ms", "3.4 s", "5 min 10 s", "2 h 3 min", "4 d 5 h" */
 const char *seep_format_ms(uint64_t ms, char buf[SEEP_FORMAT_MAX]);
 

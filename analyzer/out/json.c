@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "analyzer/model/sample.h"
 #include "analyzer/out/format.h"
 #include "analyzer/out/out.h"
 
@@ -167,6 +168,31 @@ static json_t *drops(
 	return j;
 }
 
+/* Members that only figures of a sample have. */
+static void set_error(json_t *j, const char *name, double variance)
+{
+	json_object_set_new(j, name, number(seep_standard_error(variance)));
+}
+
+static void set_live_errors(
+    json_t *j, const struct seep_counts *c, uint64_t sample_bytes)
+{
+	if (!sample_bytes)
+		return;
+	set_error(j, "live_blocks_stderr", c->var.live_blocks);
+	set_error(j, "live_bytes_stderr", c->var.live_bytes);
+}
+
+static void set_errors(
+    json_t *j, const struct seep_counts *c, uint64_t sample_bytes)
+{
+	if (!sample_bytes)
+		return;
+	set_live_errors(j, c, sample_bytes);
+	set_error(j, "alloc_blocks_stderr", c->var.alloc_blocks);
+	set_error(j, "alloc_bytes_stderr", c->var.alloc_bytes);
+}
+
 static json_t *totals(const struct seep_process *p)
 {
 	const struct seep_counts *c = &p->totals;
@@ -178,6 +204,7 @@ static json_t *totals(const struct seep_process *p)
 	json_object_set_new(j, "live_blocks", number(c->live_blocks));
 	json_object_set_new(j, "live_bytes", number(c->live_bytes));
 	json_object_set_new(j, "peak_live_bytes", number(p->peak_live_bytes));
+	set_errors(j, c, p->sample_bytes);
 	return j;
 }
 
@@ -231,6 +258,7 @@ static json_t *process(
 	json_object_set_new(j, "start_ms", number(p->start_ms));
 	json_object_set_new(j, "end_ms", number(p->end_ms));
 	json_object_set_new(j, "exit", exit_of(p));
+	json_object_set_new(j, "sample_bytes", number(p->sample_bytes));
 	json_object_set_new(j, "drops", drops(p->drops, r->causes));
 	json_object_set_new(j, "totals", totals(p));
 	json_object_set_new(j, "unknown_frees", number(p->unknown_frees));
@@ -241,7 +269,8 @@ static json_t *process(
 	return j;
 }
 
-static json_t *report_site(const struct seep_site *s, struct stacks *stacks)
+static json_t *report_site(
+    const struct seep_site *s, uint64_t sample_bytes, struct stacks *stacks)
 {
 	json_t *j;
 
@@ -259,6 +288,7 @@ static json_t *report_site(const struct seep_site *s, struct stacks *stacks)
 	json_object_set_new(j, "free_blocks", number(s->counts.free_blocks));
 	json_object_set_new(j, "oldest_age_ms", age(s->oldest_age_ms));
 	json_object_set_new(j, "newest_age_ms", age(s->newest_age_ms));
+	set_errors(j, &s->counts, sample_bytes);
 	return j;
 }
 
@@ -279,7 +309,8 @@ struct seep_error *seep_json_report(
 		for (size_t k = 0; k < rp->nr_sites && !err; k++) {
 			if (top && k == top)
 				break;
-			err = write_site(report_site(&rp->sites[k], &stacks),
+			err = write_site(report_site(&rp->sites[k],
+					     rp->process.sample_bytes, &stacks),
 			    &stacks, !k, f);
 		}
 		fputs("]}", f);
@@ -291,7 +322,7 @@ struct seep_error *seep_json_report(
 
 /* ---- growth ------------------------------------------------------------- */
 
-static json_t *snapshot(const struct seep_snapshot *s)
+static json_t *snapshot(const struct seep_snapshot *s, uint64_t sample_bytes)
 {
 	json_t *j = json_object();
 
@@ -302,6 +333,7 @@ static json_t *snapshot(const struct seep_snapshot *s)
 	json_object_set_new(
 	    j, "rss_bytes", s->rss_bytes ? number(s->rss_bytes) : json_null());
 	json_object_set_new(j, "label", text(s->label));
+	set_live_errors(j, &s->totals, sample_bytes);
 	return j;
 }
 
@@ -323,13 +355,14 @@ static json_t *growth_head(
 	json_object_set_new(j, "pid", number(p->pid));
 	json_object_set_new(j, "exe", text(p->exe));
 	json_object_set_new(j, "command", command(p));
+	json_object_set_new(j, "sample_bytes", number(p->sample_bytes));
 	json_object_set_new(j, "from", from);
-	json_object_set_new(j, "to", snapshot(to));
+	json_object_set_new(j, "to", snapshot(to, p->sample_bytes));
 	return j;
 }
 
-static json_t *growth_site(
-    const struct seep_growth_site *s, struct stacks *stacks)
+static json_t *growth_site(const struct seep_growth_site *s,
+    uint64_t sample_bytes, struct stacks *stacks)
 {
 	json_t *j;
 
@@ -340,13 +373,19 @@ static json_t *growth_site(
 	    j, "fingerprint", json_string(stacks->stack.fingerprint));
 	json_object_set_new(j, "delta_blocks", json_integer(s->delta_blocks));
 	json_object_set_new(j, "delta_bytes", json_integer(s->delta_bytes));
-	json_object_set_new(j, "live_blocks", number(s->live_blocks));
-	json_object_set_new(j, "live_bytes", number(s->live_bytes));
+	json_object_set_new(j, "live_blocks", number(s->now.live_blocks));
+	json_object_set_new(j, "live_bytes", number(s->now.live_bytes));
 	json_object_set_new(j, "grew_in", number(s->trend.grew_in));
 	json_object_set_new(j, "of", number(s->trend.of));
 	json_object_set_new(
 	    j, "trend", json_string(seep_trend_name(s->trend.trend)));
 	json_object_set_new(j, "oldest_age_ms", age(s->oldest_age_ms));
+	set_live_errors(j, &s->now, sample_bytes);
+	if (sample_bytes) {
+		set_error(j, "delta_blocks_stderr", s->delta_blocks_var);
+		set_error(j, "delta_bytes_stderr", s->delta_bytes_var);
+		json_object_set_new(j, "noise", json_boolean(s->is_noise));
+	}
 	return j;
 }
 
@@ -359,17 +398,24 @@ struct seep_error *seep_json_growth(
 
 	if (!stacks_init(&stacks, g->stacks))
 		return no_memory();
-	head = growth_head(&g->process, snapshot(&g->from), &g->to);
+	head = growth_head(
+	    &g->process, snapshot(&g->from, g->process.sample_bytes), &g->to);
 	json_object_set_new(head, "drops", drops(g->process.drops, g->causes));
 	json_object_set_new(head, "snapshots", number(g->nr_snapshots));
 	json_object_set_new(head, "stopped", rest(&g->stopped));
 	json_object_set_new(head, "churning", rest(&g->churning));
+	if (g->process.sample_bytes) {
+		json_object_set_new(head, "noise", rest(&g->noise));
+		set_error(head, "delta_blocks_stderr", g->delta_blocks_var);
+		set_error(head, "delta_bytes_stderr", g->delta_bytes_var);
+	}
 	err = write_open(head, "sites", f);
 	for (size_t i = 0; i < g->nr_sites && !err; i++) {
 		if (top && i == top)
 			break;
 		err = write_site(
-		    growth_site(&g->sites[i], &stacks), &stacks, !i, f);
+		    growth_site(&g->sites[i], g->process.sample_bytes, &stacks),
+		    &stacks, !i, f);
 	}
 	fputs("]}\n", f);
 	stacks_deinit(&stacks);
@@ -396,11 +442,13 @@ static json_t *side(const struct seep_diff_side *s)
 	json_object_set_new(j, "processes", number(s->nr_processes));
 	json_object_set_new(j, "live_blocks", number(s->totals.live_blocks));
 	json_object_set_new(j, "live_bytes", number(s->totals.live_bytes));
+	json_object_set_new(j, "sample_bytes", number(s->sample_bytes));
+	set_live_errors(j, &s->totals, s->sample_bytes);
 	json_object_set_new(j, "drops", drops(s->drops, s->causes));
 	return j;
 }
 
-static json_t *side_counts(const struct seep_counts *c)
+static json_t *side_counts(const struct seep_counts *c, uint64_t sample_bytes)
 {
 	json_t *j = json_object();
 
@@ -408,10 +456,12 @@ static json_t *side_counts(const struct seep_counts *c)
 	json_object_set_new(j, "live_bytes", number(c->live_bytes));
 	json_object_set_new(j, "alloc_blocks", number(c->alloc_blocks));
 	json_object_set_new(j, "alloc_bytes", number(c->alloc_bytes));
+	set_errors(j, c, sample_bytes);
 	return j;
 }
 
-static json_t *diff_site(const struct seep_diff_site *s, struct stacks *stacks)
+static json_t *diff_site(const struct seep_diff *d,
+    const struct seep_diff_site *s, struct stacks *stacks)
 {
 	json_t *j;
 
@@ -423,8 +473,21 @@ static json_t *diff_site(const struct seep_diff_site *s, struct stacks *stacks)
 	    json_integer((json_int_t)(s->b.live_blocks - s->a.live_blocks)));
 	json_object_set_new(j, "delta_bytes",
 	    json_integer((json_int_t)(s->b.live_bytes - s->a.live_bytes)));
-	json_object_set_new(j, "a", s->in_a ? side_counts(&s->a) : json_null());
-	json_object_set_new(j, "b", s->in_b ? side_counts(&s->b) : json_null());
+	json_object_set_new(j, "a",
+	    s->in_a ? side_counts(&s->a, d->a.sample_bytes) : json_null());
+	json_object_set_new(j, "b",
+	    s->in_b ? side_counts(&s->b, d->b.sample_bytes) : json_null());
+	if (d->a.sample_bytes || d->b.sample_bytes) {
+		double bytes_var = seep_diff_bytes_var(&s->a, &s->b);
+
+		set_error(j, "delta_blocks_stderr",
+		    seep_diff_blocks_var(&s->a, &s->b));
+		set_error(j, "delta_bytes_stderr", bytes_var);
+		json_object_set_new(j, "noise",
+		    json_boolean(seep_is_noise(
+			(int64_t)(s->b.live_bytes - s->a.live_bytes),
+			bytes_var)));
+	}
 	return j;
 }
 
@@ -446,7 +509,7 @@ struct seep_error *seep_json_diff(
 		if (top && i == top)
 			break;
 		err = write_site(
-		    diff_site(&d->sites[i], &stacks), &stacks, !i, f);
+		    diff_site(d, &d->sites[i], &stacks), &stacks, !i, f);
 	}
 	fputs("]}\n", f);
 	stacks_deinit(&stacks);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "analyzer/model/sample.h"
 #include "analyzer/out/format.h"
 #include "analyzer/out/out.h"
 
@@ -200,17 +201,39 @@ static void print_drops(FILE *f, const uint64_t *drops,
 	}
 }
 
+/* First of all: that what follows are no exact figures. */
+static void print_sample(FILE *f, uint64_t sample_bytes)
+{
+	char a[SEEP_FORMAT_MAX];
+
+	if (sample_bytes)
+		fprintf(f,
+		    "sampled at a mean interval of %s: figures are estimates "
+		    "+/- their\nstandard error, those of blocks of that size "
+		    "and more are exact\n\n",
+		    seep_format_bytes(sample_bytes, a));
+}
+
+static void print_live(FILE *f, const struct seep_counts *c)
+{
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+
+	fprintf(f, "%s in %s",
+	    seep_format_about_bytes(c->live_bytes, c->var.live_bytes, a),
+	    seep_format_about_blocks(c->live_blocks, c->var.live_blocks, b));
+}
+
 static void print_totals(FILE *f, const struct seep_process *p)
 {
 	const struct seep_counts *c = &p->totals;
 	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
 
 	fprintf(f, "  alive      %s in %s\n",
-	    seep_format_bytes(c->live_bytes, a),
-	    seep_format_blocks(c->live_blocks, b));
+	    seep_format_about_bytes(c->live_bytes, c->var.live_bytes, a),
+	    seep_format_about_blocks(c->live_blocks, c->var.live_blocks, b));
 	fprintf(f, "  allocated  %s in %s",
-	    seep_format_bytes(c->alloc_bytes, a),
-	    seep_format_blocks(c->alloc_blocks, b));
+	    seep_format_about_bytes(c->alloc_bytes, c->var.alloc_bytes, a),
+	    seep_format_about_blocks(c->alloc_blocks, c->var.alloc_blocks, b));
 	fprintf(f, ", %" PRIu64 " freed\n", c->free_blocks);
 	if (p->peak_live_bytes)
 		fprintf(f, "  peak       %s, sampled\n",
@@ -280,16 +303,17 @@ static void print_site(FILE *f, size_t rank, const struct seep_site *s,
 {
 	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
 
-	fprintf(f, "  #%-2zu %s in %s", rank,
-	    seep_format_bytes(s->counts.live_bytes, a),
-	    seep_format_blocks(s->counts.live_blocks, b));
+	fprintf(f, "  #%-2zu ", rank);
+	print_live(f, &s->counts);
 	print_age(f, s);
 	if (s->class_ != SEEP_CLASS_UNKNOWN)
 		fprintf(f, ", %s", seep_class_name(s->class_));
 	if (opt->idle_sites)
 		fprintf(f, ", allocated %s in %s",
-		    seep_format_bytes(s->counts.alloc_bytes, a),
-		    seep_format_blocks(s->counts.alloc_blocks, b));
+		    seep_format_about_bytes(
+			s->counts.alloc_bytes, s->counts.var.alloc_bytes, a),
+		    seep_format_about_blocks(
+			s->counts.alloc_blocks, s->counts.var.alloc_blocks, b));
 	if (trend && trend->of) {
 		fputs(", ", f);
 		print_trend(f, trend);
@@ -317,7 +341,6 @@ static struct seep_error *print_sites(FILE *f, const struct seep_report *r,
 	struct seep_counts rest = {0};
 	struct seep_stack stack = {0};
 	struct seep_error *err = NULL;
-	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
 
 	for (size_t i = 0; i < rp->nr_sites && !err; i++) {
 		const struct seep_site *s = &rp->sites[i];
@@ -325,8 +348,7 @@ static struct seep_error *print_sites(FILE *f, const struct seep_report *r,
 		if (!opt->idle_sites && !s->counts.live_blocks)
 			continue;
 		if (opt->top && rank == opt->top) {
-			rest.live_bytes += s->counts.live_bytes;
-			rest.live_blocks += s->counts.live_blocks;
+			seep_counts_add(&rest, &s->counts);
 			continue;
 		}
 		fputc('\n', f);
@@ -338,15 +360,16 @@ static struct seep_error *print_sites(FILE *f, const struct seep_report *r,
 	seep_stack_deinit(&stack);
 	if (err)
 		return err;
-	if (rank < nr)
-		fprintf(f,
-		    "\n  and %zu more site%s with %s in %s (--all lists "
-		    "them)\n",
-		    nr - rank, plural(nr - rank),
-		    seep_format_bytes(rest.live_bytes, a),
-		    seep_format_blocks(rest.live_blocks, b));
+	if (rank < nr) {
+		fprintf(f, "\n  and %zu more site%s with ", nr - rank,
+		    plural(nr - rank));
+		print_live(f, &rest);
+		fputs(" (--all lists them)\n", f);
+	}
 	if (!nr && rp->filtered)
 		fputs("\n  no site passes the filters\n", f);
+	else if (!nr && rp->process.sample_bytes)
+		fputs("\n  nothing that was sampled is alive\n", f);
 	else if (!nr && rp->process.totals.alloc_blocks)
 		fputs("\n  everything was freed\n", f);
 	else if (!nr)
@@ -372,14 +395,15 @@ static void print_small(
     FILE *f, const struct seep_report *r, const struct seep_report_process *rp)
 {
 	const struct seep_process *p = &rp->process;
-	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
+	char a[SEEP_FORMAT_MAX];
 
 	fputs("  ", f);
 	print_command(f, p);
 	fputs(" (", f);
 	print_end(f, p);
-	fprintf(f, "): %s in %s\n", seep_format_bytes(p->totals.live_bytes, a),
-	    seep_format_blocks(p->totals.live_blocks, b));
+	fputs("): ", f);
+	print_live(f, &p->totals);
+	fputc('\n', f);
 	for (unsigned i = 0; i < SEEP_NR_DROP_CAUSES; i++) {
 		if (!p->drops[i])
 			continue;
@@ -410,27 +434,28 @@ static bool is_full(const struct seep_report *r,
 static uint64_t print_tree(FILE *f, const struct seep_report *r)
 {
 	uint64_t drops[SEEP_NR_DROP_CAUSES] = {0};
-	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
-	uint64_t bytes = 0, blocks = 0;
+	struct seep_counts all = {0};
+	uint64_t sample_bytes = 0;
 
 	for (size_t i = 0; i < r->nr_processes; i++) {
 		const struct seep_process *p = &r->processes[i].process;
 
 		for (int k = 0; k < SEEP_NR_DROP_CAUSES; k++)
 			drops[k] += p->drops[k];
-		if (p->state == SEEP_PROCESS_EXECED)
-			continue;
-		bytes += p->totals.live_bytes;
-		blocks += p->totals.live_blocks;
+		if (sample_bytes < p->sample_bytes)
+			sample_bytes = p->sample_bytes;
+		if (p->state != SEEP_PROCESS_EXECED)
+			seep_counts_add(&all, &p->totals);
 	}
+	print_sample(f, sample_bytes);
 	if (r->nr_processes > 1) {
-		fprintf(f, "%zu processes, %s in %s alive in all\n",
-		    r->nr_processes, seep_format_bytes(bytes, a),
-		    seep_format_blocks(blocks, b));
+		fprintf(f, "%zu processes, ", r->nr_processes);
+		print_live(f, &all);
+		fputs(" alive in all\n", f);
 		print_drops(f, drops, r->causes, " in some of them");
 		fputc('\n', f);
 	}
-	return bytes;
+	return all.live_bytes;
 }
 
 static void print_others(FILE *f, const struct seep_report *r,
@@ -493,15 +518,14 @@ struct seep_error *seep_text_report(
 void seep_text_growth_begins(
     const struct seep_process *p, const struct seep_snapshot *to, FILE *f)
 {
-	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
-
+	print_sample(f, p->sample_bytes);
 	print_command(f, p);
 	fprintf(f,
 	    "  (pid %" PRIu32 ")\n"
-	    "  snapshot %" PRId64 " is the baseline: %s in %s alive\n"
-	    "  ask again later for what grew since\n",
-	    p->pid, to->id, seep_format_bytes(to->totals.live_bytes, a),
-	    seep_format_blocks(to->totals.live_blocks, b));
+	    "  snapshot %" PRId64 " is the baseline: ",
+	    p->pid, to->id);
+	print_live(f, &to->totals);
+	fputs(" alive\n  ask again later for what grew since\n", f);
 }
 
 static void print_window(FILE *f, const struct seep_growth *g)
@@ -516,12 +540,15 @@ static void print_window(FILE *f, const struct seep_growth *g)
 	    g->to.id, seep_format_ms(g->to.at_ms, a),
 	    g->before_end ? ", before most was freed at the end" : "",
 	    g->nr_snapshots, plural(g->nr_snapshots));
-	fprintf(f, "  alive      %s in %s, ",
-	    seep_format_bytes(to->live_bytes, a),
-	    seep_format_blocks(to->live_blocks, b));
-	fprintf(f, "%s and %+" PRId64 " blocks\n",
-	    seep_format_delta((int64_t)(to->live_bytes - from->live_bytes), a),
-	    (int64_t)(to->live_blocks - from->live_blocks));
+	fputs("  alive      ", f);
+	print_live(f, to);
+	fprintf(f, ", %s and %s\n",
+	    seep_format_about_delta(
+		(int64_t)(to->live_bytes - from->live_bytes),
+		g->delta_bytes_var, a),
+	    seep_format_about_delta_blocks(
+		(int64_t)(to->live_blocks - from->live_blocks),
+		g->delta_blocks_var, b));
 	if (g->to.rss_bytes && g->from.rss_bytes)
 		fprintf(f, "  RSS        %s, %s\n",
 		    seep_format_bytes(g->to.rss_bytes, a),
@@ -534,11 +561,15 @@ static void print_growth_site(
 {
 	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
 
-	fprintf(f, "\n  #%-2zu %s and %+" PRId64 " blocks, ", rank,
-	    seep_format_delta(s->delta_bytes, a), s->delta_blocks);
+	fprintf(f, "\n  #%-2zu %s and %s, ", rank,
+	    seep_format_about_delta(s->delta_bytes, s->delta_bytes_var, a),
+	    seep_format_about_delta_blocks(
+		s->delta_blocks, s->delta_blocks_var, b));
+	if (s->is_noise)
+		fputs("which may be chance: ", f);
 	print_trend(f, &s->trend);
-	fprintf(f, "\n      now %s in %s", seep_format_bytes(s->live_bytes, a),
-	    seep_format_blocks(s->live_blocks, b));
+	fputs("\n      now ", f);
+	print_live(f, &s->now);
 	if (s->oldest_age_ms != SEEP_AGE_UNKNOWN)
 		fprintf(f, ", the oldest %s old",
 		    seep_format_ms(s->oldest_age_ms, a));
@@ -563,6 +594,7 @@ struct seep_error *seep_text_growth(
 	struct seep_stack stack = {0};
 	struct seep_error *err = NULL;
 
+	print_sample(f, g->process.sample_bytes);
 	print_command(f, &g->process);
 	fputs("  (", f);
 	print_end(f, &g->process);
@@ -586,11 +618,13 @@ struct seep_error *seep_text_growth(
 		return err;
 	if (!g->nr_sites)
 		fputs("\n  nothing grew\n", f);
-	if (rest.nr_sites || g->stopped.nr_sites || g->churning.nr_sites)
+	if (rest.nr_sites || g->stopped.nr_sites || g->churning.nr_sites ||
+	    g->noise.nr_sites)
 		fputc('\n', f);
 	print_rest(f, &rest, "more grew");
 	print_rest(f, &g->stopped, "grew, then stopped");
 	print_rest(f, &g->churning, "went up and down");
+	print_rest(f, &g->noise, "grew by less than twice the standard error");
 	return NULL;
 }
 
@@ -598,13 +632,10 @@ struct seep_error *seep_text_growth(
 
 static void print_side(FILE *f, char name, const struct seep_diff_side *s)
 {
-	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
-
 	fprintf(f, "%c: ", name);
 	seep_print_safe(f, s->path);
-	fprintf(f, "\n  alive      %s in %s",
-	    seep_format_bytes(s->totals.live_bytes, a),
-	    seep_format_blocks(s->totals.live_blocks, b));
+	fputs("\n  alive      ", f);
+	print_live(f, &s->totals);
 	if (s->nr_processes > 1)
 		fprintf(f, ", in %zu processes", s->nr_processes);
 	fputc('\n', f);
@@ -627,16 +658,23 @@ static struct seep_error *print_diff_site(FILE *f, const struct seep_diff *d,
 {
 	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
 
-	fprintf(f, "\n  #%-2zu %s and %+" PRId64 " blocks", rank,
-	    seep_format_delta(diff_bytes(s), a), diff_blocks(s));
+	fprintf(f, "\n  #%-2zu %s and %s", rank,
+	    seep_format_about_delta(
+		diff_bytes(s), seep_diff_bytes_var(&s->a, &s->b), a),
+	    seep_format_about_delta_blocks(
+		diff_blocks(s), seep_diff_blocks_var(&s->a, &s->b), b));
+	if (seep_is_noise(diff_bytes(s), seep_diff_bytes_var(&s->a, &s->b)))
+		fputs(", which may be chance", f);
 	if (!s->a.live_blocks)
 		fputs(", new", f);
 	else if (!s->b.live_blocks)
 		fputs(", gone", f);
 	fprintf(f,
 	    "\n      a: %s in %" PRIu64 ", b: %s in %" PRIu64 " blocks\n",
-	    seep_format_bytes(s->a.live_bytes, a), s->a.live_blocks,
-	    seep_format_bytes(s->b.live_bytes, b), s->b.live_blocks);
+	    seep_format_about_bytes(s->a.live_bytes, s->a.var.live_bytes, a),
+	    s->a.live_blocks,
+	    seep_format_about_bytes(s->b.live_bytes, s->b.var.live_bytes, b),
+	    s->b.live_blocks);
 	return print_site_stack(f, d->stacks, s->stack, stack, depth);
 }
 
@@ -646,14 +684,20 @@ struct seep_error *seep_text_diff(
 	size_t first_less = 0, cut = 0, rank = 0;
 	struct seep_stack stack = {0};
 	struct seep_error *err = NULL;
-	char a[SEEP_FORMAT_MAX];
+	char a[SEEP_FORMAT_MAX], b[SEEP_FORMAT_MAX];
 
+	print_sample(f, d->a.sample_bytes > d->b.sample_bytes
+			    ? d->a.sample_bytes
+			    : d->b.sample_bytes);
 	print_side(f, 'a', &d->a);
 	print_side(f, 'b', &d->b);
-	fprintf(f, "b less a: %s and %+" PRId64 " blocks\n",
-	    seep_format_delta(
-		(int64_t)(d->b.totals.live_bytes - d->a.totals.live_bytes), a),
-	    (int64_t)(d->b.totals.live_blocks - d->a.totals.live_blocks));
+	fprintf(f, "b less a: %s and %s\n",
+	    seep_format_about_delta(
+		(int64_t)(d->b.totals.live_bytes - d->a.totals.live_bytes),
+		seep_diff_bytes_var(&d->a.totals, &d->b.totals), a),
+	    seep_format_about_delta_blocks(
+		(int64_t)(d->b.totals.live_blocks - d->a.totals.live_blocks),
+		seep_diff_blocks_var(&d->a.totals, &d->b.totals), b));
 	while (
 	    first_less < d->nr_sites && diff_bytes(&d->sites[first_less]) >= 0)
 		first_less++;

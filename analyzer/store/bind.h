@@ -67,4 +67,15 @@ static inline void seep_bind_counts(
 	seep_bind_count(s, at + 5, c->free_bytes);
 }
 
+static inline void seep_bind_variances(
+    sqlite3_stmt *s, int at, const struct seep_variances *v)
+{
+	sqlite3_bind_double(s, at, v->live_blocks);
+	sqlite3_bind_double(s, at + 1, v->live_bytes);
+	sqlite3_bind_double(s, at + 2, v->alloc_blocks);
+	sqlite3_bind_double(s, at + 3, v->alloc_bytes);
+	sqlite3_bind_double(s, at + 4, v->free_blocks);
+	sqlite3_bind_double(s, at + 5, v->free_bytes);
+}
+
 #endif

@@ -19,8 +19,9 @@ static int feed_connect(sqlite3 *db, void *aux, int argc,
     const char *const *argv, sqlite3_vtab **ret, char **text)
 {
 	struct table *t;
-	int rc = sqlite3_declare_vtab(
-	    db, "CREATE TABLE feed (c0, c1, c2, c3, c4, c5, c6, c7)");
+	int rc = sqlite3_declare_vtab(db,
+	    "CREATE TABLE feed (c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, "
+	    "c10, c11, c12, c13)");
 
 	(void)argc;
 	(void)argv;

@@ -28,7 +28,7 @@ struct seep_feed {
 	size_t nr; /* rows */
 };
 
-/* The table `feed` of this connection, with columns c0 to c7, reads what *f
+/* The table `feed` of this connection, with columns c0 to c13, reads what *f
  * holds at the time of the statement. */
 int seep_feed_register(sqlite3 *db, struct seep_feed *f);
 

@@ -168,8 +168,11 @@ char *seep_cursor_strdup(struct seep_cursor *c, int col, bool null_allowed);
 int seep_cursor_word(struct seep_cursor *c, int col, const char *const *words);
 void seep_cursor_damaged(struct seep_cursor *c, const char *what);
 void seep_cursor_no_memory(struct seep_cursor *c);
+/* Six counts; their six variances, which are finite and not negative. */
 void seep_cursor_counts(
     struct seep_cursor *c, int col, struct seep_counts *counts);
+void seep_cursor_variances(
+    struct seep_cursor *c, int col, struct seep_variances *v);
 
 extern const char *const seep_store_states[];
 extern const char *const seep_store_kinds[];

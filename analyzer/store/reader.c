@@ -253,6 +253,8 @@ static void read_process(struct seep_cursor *c, struct seep_process *p)
 	p->uss_bytes = seep_cursor_uint(c, at++, INT64_MAX);
 	p->pss_bytes = seep_cursor_uint(c, at++, INT64_MAX);
 	p->seep_bytes = seep_cursor_uint(c, at++, INT64_MAX);
+	p->sample_bytes = seep_cursor_uint(c, at++, INT64_MAX);
+	seep_cursor_variances(c, at, &p->totals.var);
 }
 
 struct seep_error *seep_store_processes(
@@ -314,6 +316,7 @@ struct seep_error *seep_store_snapshots(struct seep_store *st,
 		s->epoch = (uint32_t)seep_cursor_uint(&c, 4, UINT32_MAX);
 		seep_cursor_counts(&c, 5, &s->totals);
 		s->rss_bytes = seep_cursor_uint(&c, 11, INT64_MAX);
+		seep_cursor_variances(&c, 12, &s->totals.var);
 	}
 	err = seep_cursor_end(&c);
 	if (err) {
@@ -344,6 +347,7 @@ struct seep_error *seep_store_each_count(struct seep_store *st,
 		row.site =
 		    (int64_t)seep_cursor_uint(&c, 1, SEEP_STORE_MAX_NODES);
 		seep_cursor_counts(&c, 2, &row.counts);
+		seep_cursor_variances(&c, 8, &row.counts.var);
 		if (!c.err)
 			err = fn(ctx, snapshot, &row);
 	}

@@ -40,7 +40,18 @@ CREATE TABLE process ( -- one per program image or forked child
 	rss_bytes INTEGER NOT NULL, -- at the last look, 0: unknown
 	uss_bytes INTEGER NOT NULL,
 	pss_bytes INTEGER NOT NULL,
-	seep_bytes INTEGER NOT NULL -- our segment, part of rss_bytes
+	seep_bytes INTEGER NOT NULL, -- our segment, part of rss_bytes
+	-- 0: every block is recorded. Else one of at least so many bytes is
+	-- recorded always, one of s bytes with the probability
+	-- 1 - exp(-s / sample_bytes); counts are estimates and each _var the
+	-- variance of one of them.
+	sample_bytes INTEGER NOT NULL,
+	live_blocks_var REAL NOT NULL,
+	live_bytes_var REAL NOT NULL,
+	alloc_blocks_var REAL NOT NULL,
+	alloc_bytes_var REAL NOT NULL,
+	free_blocks_var REAL NOT NULL,
+	free_bytes_var REAL NOT NULL
 );
 
 CREATE TABLE argument ( -- the command line, position 0 first
@@ -114,7 +125,13 @@ CREATE TABLE snapshot ( -- of one process; ids grow with time
 	alloc_bytes INTEGER NOT NULL,
 	free_blocks INTEGER NOT NULL,
 	free_bytes INTEGER NOT NULL,
-	rss_bytes INTEGER NOT NULL
+	rss_bytes INTEGER NOT NULL,
+	live_blocks_var REAL NOT NULL, -- see sample_bytes of process
+	live_bytes_var REAL NOT NULL,
+	alloc_blocks_var REAL NOT NULL,
+	alloc_bytes_var REAL NOT NULL,
+	free_blocks_var REAL NOT NULL,
+	free_bytes_var REAL NOT NULL
 );
 CREATE INDEX snapshot_process ON snapshot (process, id);
 
@@ -129,10 +146,17 @@ CREATE TABLE site_count (
 	alloc_bytes INTEGER NOT NULL,
 	free_blocks INTEGER NOT NULL,
 	free_bytes INTEGER NOT NULL,
+	live_blocks_var REAL NOT NULL, -- see sample_bytes of process
+	live_bytes_var REAL NOT NULL,
+	alloc_blocks_var REAL NOT NULL,
+	alloc_bytes_var REAL NOT NULL,
+	free_blocks_var REAL NOT NULL,
+	free_bytes_var REAL NOT NULL,
 	PRIMARY KEY (snapshot, site)
 ) WITHOUT ROWID;
 
-CREATE TABLE survivor ( -- blocks alive at the last look, by site and size
+CREATE TABLE survivor ( -- recorded blocks alive at the last look, by site and
+			-- size: what was sampled, no estimates
 	process INTEGER NOT NULL,
 	site INTEGER NOT NULL, -- node.id
 	class INTEGER NOT NULL, -- 0 unknown, 1 definite, 2 indirect,
@@ -223,7 +247,7 @@ CREATE VIEW stack AS -- frame `level` of a site, 0 innermost
 	LEFT JOIN frame AS f ON f.module = n.module
 		AND f.offset = n.offset AND f.exact = n.exact;
 
-CREATE VIEW live AS -- live bytes and blocks of each site
+CREATE VIEW live AS -- recorded bytes and blocks alive of each site
 	SELECT process, site, sum(blocks) AS blocks,
 		sum(blocks * size_bytes) AS bytes
 	FROM survivor GROUP BY process, site;

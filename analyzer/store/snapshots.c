@@ -102,20 +102,11 @@ static struct seep_error *put_snapshot_row(struct seep_store *st,
 	seep_bind_int(s, 6, snap->epoch);
 	seep_bind_counts(s, 7, &snap->totals);
 	seep_bind_count(s, 13, snap->rss_bytes);
+	seep_bind_variances(s, 14, &snap->totals.var);
 	err = seep_store_step_done(st, s);
 	if (!err)
 		snap->id = sqlite3_last_insert_rowid(st->db);
 	return err;
-}
-
-static void add_counts(struct seep_counts *to, const struct seep_counts *c)
-{
-	to->live_blocks += c->live_blocks;
-	to->live_bytes += c->live_bytes;
-	to->alloc_blocks += c->alloc_blocks;
-	to->alloc_bytes += c->alloc_bytes;
-	to->free_blocks += c->free_blocks;
-	to->free_bytes += c->free_bytes;
 }
 
 static int compare_sites(const void *pa, const void *pb)
@@ -138,7 +129,7 @@ static struct seep_error *merge_rows(struct seep_store *st,
 	qsort(copy, *nr, sizeof(*copy), compare_sites);
 	for (size_t i = 0; i < *nr; i++) {
 		if (out && copy[out - 1].site == copy[i].site)
-			add_counts(&copy[out - 1].counts, &copy[i].counts);
+			seep_counts_add(&copy[out - 1].counts, &copy[i].counts);
 		else
 			copy[out++] = copy[i];
 	}
@@ -236,8 +227,26 @@ static void feed_change(
 	case 6:
 		sqlite3_result_int64(to, seep_count(counts->free_blocks));
 		break;
-	default:
+	case 7:
 		sqlite3_result_int64(to, seep_count(counts->free_bytes));
+		break;
+	case 8:
+		sqlite3_result_double(to, counts->var.live_blocks);
+		break;
+	case 9:
+		sqlite3_result_double(to, counts->var.live_bytes);
+		break;
+	case 10:
+		sqlite3_result_double(to, counts->var.alloc_blocks);
+		break;
+	case 11:
+		sqlite3_result_double(to, counts->var.alloc_bytes);
+		break;
+	case 12:
+		sqlite3_result_double(to, counts->var.free_blocks);
+		break;
+	default:
+		sqlite3_result_double(to, counts->var.free_bytes);
 		break;
 	}
 }

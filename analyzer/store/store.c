@@ -2,6 +2,7 @@
 /* store.c - what writer and reader share: statements, errors, checked values */
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -30,6 +31,9 @@ const char *const seep_store_kinds[] = {[SEEP_SNAPSHOT_PERIODIC] = "periodic",
 #define COUNTS                                                                 \
 	"live_blocks, live_bytes, alloc_blocks, alloc_bytes, free_blocks, "    \
 	"free_bytes"
+#define VARIANCES                                                              \
+	"live_blocks_var, live_bytes_var, alloc_blocks_var, "                  \
+	"alloc_bytes_var, free_blocks_var, free_bytes_var"
 
 static const char *const texts[SEEP_NR_STMTS] = {
     [SEEP_STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -42,8 +46,9 @@ static const char *const texts[SEEP_NR_STMTS] = {
 	"forked, exe, start_unix_ms, start_ms, end_ms, exit_code, "
 	"exit_signal, " COUNTS ", unknown_frees, inherited_blocks, "
 	"inherited_bytes, peak_live_bytes, peak_ms, rss_bytes, uss_bytes, "
-	"pss_bytes, seep_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-	"?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	"pss_bytes, seep_bytes, sample_bytes, " VARIANCES ") "
+	"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+	"?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SEEP_STMT_ARGUMENT_CLEAR] = "DELETE FROM argument WHERE process = ?",
     [SEEP_STMT_ARGUMENT_PUT] = "INSERT INTO argument VALUES (?, ?, ?)",
     [SEEP_STMT_DROP_PUT] = "INSERT OR REPLACE INTO drops VALUES (?, ?, ?)",
@@ -66,10 +71,12 @@ static const char *const texts[SEEP_NR_STMTS] = {
 				"WHERE process = ? ORDER BY id DESC LIMIT 1",
     [SEEP_STMT_SNAPSHOT_PUT] =
 	"INSERT OR REPLACE INTO snapshot (id, process, kind, label, at_ms, "
-	"epoch, " COUNTS ", rss_bytes) "
-	"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [SEEP_STMT_COUNT_PUT] = "INSERT OR REPLACE INTO site_count "
-			    "SELECT c0, c1, c2, c3, c4, c5, c6, c7 FROM feed",
+	"epoch, " COUNTS ", rss_bytes, " VARIANCES ") "
+	"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SEEP_STMT_COUNT_PUT] =
+	"INSERT OR REPLACE INTO site_count (snapshot, site, " COUNTS
+	", " VARIANCES ") SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, "
+	"c11, c12, c13 FROM feed",
     [SEEP_STMT_SURVIVOR_SCAN] =
 	"SELECT site, class, size_bytes, blocks, oldest_ms, newest_ms "
 	"FROM survivor WHERE process = ? ORDER BY site, class, size_bytes",
@@ -106,7 +113,7 @@ static const char *const texts[SEEP_NR_STMTS] = {
 			    "AND id > ? ORDER BY id LIMIT 1",
     [SEEP_STMT_THIN_MERGE] =
 	"INSERT OR IGNORE INTO site_count SELECT ?, site, " COUNTS
-	" FROM site_count WHERE snapshot = ?",
+	", " VARIANCES " FROM site_count WHERE snapshot = ?",
     [SEEP_STMT_THIN_ROWS] = "DELETE FROM site_count WHERE snapshot = ?",
     [SEEP_STMT_THIN_DROP] = "DELETE FROM snapshot WHERE id = ?",
     [SEEP_STMT_EVENT_PUT] = "INSERT INTO event (process, at_ms, kind, text) "
@@ -120,20 +127,22 @@ static const char *const texts[SEEP_NR_STMTS] = {
 	"start_ms, end_ms, exit_code, exit_signal, " COUNTS
 	", unknown_frees, inherited_blocks, inherited_bytes, "
 	"peak_live_bytes, peak_ms, rss_bytes, uss_bytes, pss_bytes, "
-	"seep_bytes FROM process ORDER BY id",
+	"seep_bytes, sample_bytes, " VARIANCES " FROM process ORDER BY id",
     [SEEP_STMT_ARGUMENTS] =
 	"SELECT value FROM argument WHERE process = ? ORDER BY position",
     [SEEP_STMT_DROPS] = "SELECT cause, count FROM drops WHERE process = ?",
     [SEEP_STMT_DROP_CAUSES] =
 	"SELECT cause, name, meaning FROM drop_cause ORDER BY cause",
     [SEEP_STMT_MODULES] = "SELECT id, path, build_id FROM module ORDER BY id",
-    [SEEP_STMT_SNAPSHOTS] =
-	"SELECT id, kind, label, at_ms, epoch, " COUNTS
-	", rss_bytes FROM snapshot WHERE process = ? ORDER BY id",
+    [SEEP_STMT_SNAPSHOTS] = "SELECT id, kind, label, at_ms, epoch, " COUNTS
+			    ", rss_bytes, " VARIANCES
+			    " FROM snapshot WHERE process = ? ORDER BY id",
     /* CROSS JOIN: this order of loops, whatever the planner thinks */
     [SEEP_STMT_COUNTS] =
 	"SELECT c.snapshot, c.site, c.live_blocks, c.live_bytes, "
-	"c.alloc_blocks, c.alloc_bytes, c.free_blocks, c.free_bytes "
+	"c.alloc_blocks, c.alloc_bytes, c.free_blocks, c.free_bytes, "
+	"c.live_blocks_var, c.live_bytes_var, c.alloc_blocks_var, "
+	"c.alloc_bytes_var, c.free_blocks_var, c.free_bytes_var "
 	"FROM snapshot AS s CROSS JOIN site_count AS c "
 	"ON c.snapshot = s.id "
 	"WHERE s.process = ? AND s.id <= ? ORDER BY s.id, c.site",
@@ -662,4 +671,29 @@ void seep_cursor_counts(
 	counts->alloc_bytes = seep_cursor_uint(c, col + 3, INT64_MAX);
 	counts->free_blocks = seep_cursor_uint(c, col + 4, INT64_MAX);
 	counts->free_bytes = seep_cursor_uint(c, col + 5, INT64_MAX);
+}
+
+static double variance(struct seep_cursor *c, int col)
+{
+	double v = c->err ? 0 : sqlite3_column_double(c->stmt, col);
+	int type = c->err ? SQLITE_FLOAT : sqlite3_column_type(c->stmt, col);
+
+	if (type != SQLITE_FLOAT && type != SQLITE_INTEGER)
+		bad_value(c, col, "not a number");
+	else if (!(v >= 0 && v < HUGE_VAL))
+		bad_value(c, col, "out of range");
+	else
+		return v;
+	return 0;
+}
+
+void seep_cursor_variances(
+    struct seep_cursor *c, int col, struct seep_variances *v)
+{
+	v->live_blocks = variance(c, col);
+	v->live_bytes = variance(c, col + 1);
+	v->alloc_blocks = variance(c, col + 2);
+	v->alloc_bytes = variance(c, col + 3);
+	v->free_blocks = variance(c, col + 4);
+	v->free_bytes = variance(c, col + 5);
 }

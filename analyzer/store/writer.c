@@ -132,6 +132,8 @@ static struct seep_error *put_process_row(
 	seep_bind_count(s, at++, p->uss_bytes);
 	seep_bind_count(s, at++, p->pss_bytes);
 	seep_bind_count(s, at++, p->seep_bytes);
+	seep_bind_count(s, at++, p->sample_bytes);
+	seep_bind_variances(s, at, &p->totals.var);
 	err = seep_store_step_done(st, s);
 	if (!err && !p->id)
 		p->id = sqlite3_last_insert_rowid(st->db);

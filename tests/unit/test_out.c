@@ -299,14 +299,12 @@ static struct seep_growth make_growth(
 static struct seep_growth_site growth_sites[2] = {
     {.delta_blocks = 5,
 	.delta_bytes = 5000,
-	.live_blocks = 6,
-	.live_bytes = 6000,
+	.now = {.live_blocks = 6, .live_bytes = 6000},
 	.oldest_age_ms = 600,
 	.trend = {SEEP_TREND_GROWING, 6, 6}},
     {.delta_blocks = -1,
 	.delta_bytes = 20,
-	.live_blocks = 1,
-	.live_bytes = 40,
+	.now = {.live_blocks = 1, .live_bytes = 40},
 	.oldest_age_ms = SEEP_AGE_UNKNOWN,
 	.trend = {SEEP_TREND_STOPPED, 2, 6}}};
 

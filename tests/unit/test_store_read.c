@@ -215,6 +215,19 @@ START_TEST(no_file_folder_or_foreign_file_is_taken_for_a_recording)
 }
 END_TEST
 
+START_TEST(an_older_schema_is_named)
+{
+	struct store_fixture f;
+	struct seep_store *st;
+
+	fixture_init(&f);
+	OK(write_all(f.path, true));
+	spoil(f.path, "PRAGMA user_version = 1");
+	FAILS(seep_store_open(f.path, &st), "schema 1 is older than 2");
+	fixture_deinit(&f);
+}
+END_TEST
+
 START_TEST(a_newer_schema_is_named)
 {
 	struct store_fixture f;

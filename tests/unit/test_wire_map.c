@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_wire_map.c - the live map: what was set is read, to the byte */
+#include <pthread.h>
+
 #include "tests/unit/wire_fixture.h"
 
 #define MAX_SEEN 64
@@ -267,6 +269,172 @@ START_TEST(random_churn_equals_a_plain_list)
 }
 END_TEST
 
+/* ---- a sample ----------------------------------------------------------- */
+
+static void set_sparse(struct wire_fixture *f, struct seep_map_cache *c,
+    uint64_t addr, uint64_t size, uint32_t node)
+{
+	enum seep_drop cause;
+
+	ck_assert(seep_map_set_sparse(&f->map, c, addr, size, node, 7, &cause));
+}
+
+static void clear_sparse(struct wire_fixture *f, struct seep_map_cache *c,
+    uint64_t addr, uint64_t size, uint32_t node)
+{
+	struct seep_entry old;
+
+	seep_map_clear(&f->map, c, addr, &old);
+	ck_assert_ptr_nonnull((void *)old.place);
+	ck_assert_uint_eq(old.size_bytes, size);
+	ck_assert_uint_eq(seep_word_node(old.word), node);
+}
+
+START_TEST(a_sampled_block_of_any_size_is_read_back_to_the_byte)
+{
+	struct wire_fixture f;
+
+	wire_fixture_init(&f, 4096);
+	f.map.glibc = places[_i].glibc;
+	set_sparse(&f, &f.cache, places[_i].addr, places[_i].size, 3);
+	assert_only(&f, places[_i].addr, places[_i].size, 3, 7);
+	clear_sparse(&f, &f.cache, places[_i].addr, places[_i].size, 3);
+	ck_assert_uint_eq(read_all(&f).nr, 0);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+/* More of them than there are tiers to share. */
+START_TEST(sampled_neighbours_find_places_of_their_own)
+{
+	const uint64_t base = 0x555555558010;
+	struct wire_fixture f;
+	struct seep_entry old;
+	struct seen s;
+
+	wire_fixture_init(&f, 4096);
+	for (uint32_t i = 0; i < 30; i++)
+		set_sparse(&f, &f.cache, base + i * 32, 20 + i, 1 + i);
+	s = read_all(&f);
+	ck_assert_uint_eq(s.nr, 30);
+	for (unsigned i = 0; i < s.nr; i++) {
+		ck_assert_uint_eq(
+		    s.b[i].addr, base + (uint64_t)(s.b[i].node - 1) * 32);
+		ck_assert_uint_eq(s.b[i].size_bytes, 19 + s.b[i].node);
+	}
+	seep_map_clear(&f.map, &f.cache, base + 16, &old);
+	ck_assert_ptr_null((void *)old.place);
+	for (uint32_t i = 0; i < 30; i++)
+		clear_sparse(&f, &f.cache, base + i * 32, 20 + i, 1 + i);
+	ck_assert_uint_eq(read_all(&f).nr, 0);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+/* Blocks of all sizes that are above each other in one another's granules. */
+START_TEST(sampled_blocks_of_all_sizes_do_not_mix)
+{
+	struct wire_fixture f;
+	uint64_t addr = 0x7f0000000010;
+	unsigned nr = 0;
+
+	wire_fixture_init(&f, 65536);
+	for (uint64_t size = 16; size < 1 << 19; size *= 2) {
+		for (int i = 0; i < 3; i++, nr++) {
+			set_sparse(&f, &f.cache, addr, size, nr + 1);
+			addr += size + 16;
+		}
+	}
+	ck_assert_uint_eq(read_all(&f).nr, nr);
+	addr = 0x7f0000000010;
+	nr = 0;
+	for (uint64_t size = 16; size < 1 << 19; size *= 2) {
+		for (int i = 0; i < 3; i++, nr++) {
+			clear_sparse(&f, &f.cache, addr, size, nr + 1);
+			addr += size + 16;
+		}
+	}
+	ck_assert_uint_eq(read_all(&f).nr, 0);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+/* A week of a server in short: a block now and then, anywhere in 1 GiB. */
+START_TEST(sampled_blocks_that_come_and_go_take_no_more_memory)
+{
+	struct wire_fixture f;
+	uint64_t addr[64] = {0};
+	uint32_t random = 1;
+
+	wire_fixture_init(&f, 4096);
+	for (int i = 0; i < 300000; i++) {
+		uint64_t *a = &addr[i % 64];
+
+		if (*a)
+			clear_sparse(&f, &f.cache, *a, 100, 1);
+		random = random * 1664525 + 1013904223;
+		*a = 0x7f0000000010 + (uint64_t)(random >> 2 & ~15u);
+		set_sparse(&f, &f.cache, *a, 100, 1);
+	}
+	/* 1 GiB by 32 MiB: 32 leaves of 16 KiB, and a page or two each */
+	ck_assert_uint_lt(f.pool.head->next_page, 500);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+#define TAKERS 4
+#define ROUNDS 20000
+
+struct taker {
+	struct wire_fixture *f;
+	uint32_t nr;
+	int lost;
+};
+
+/* Each has addresses of its own, all in the same granules. */
+static void *take_and_give(void *arg)
+{
+	struct taker *t = arg;
+	struct seep_map_cache cache = {{0}, {NULL}};
+	enum seep_drop cause;
+	struct seep_entry old;
+
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		uint64_t addr = 0x555555558010 + t->nr * 32 + i % 16 * 1024;
+
+		if (!seep_map_set_sparse(&t->f->map, &cache, addr, 20 + t->nr,
+			1 + t->nr, 0, &cause))
+			t->lost++;
+		seep_map_clear(&t->f->map, &cache, addr, &old);
+		if (!old.place || old.size_bytes != 20 + t->nr ||
+		    seep_word_node(old.word) != 1 + t->nr)
+			t->lost++;
+	}
+	return NULL;
+}
+
+START_TEST(threads_that_want_one_place_lose_nothing)
+{
+	struct taker takers[TAKERS];
+	pthread_t threads[TAKERS];
+	struct wire_fixture f;
+
+	wire_fixture_init(&f, 4096);
+	for (uint32_t i = 0; i < TAKERS; i++) {
+		takers[i] = (struct taker){&f, i, 0};
+		ck_assert_int_eq(pthread_create(&threads[i], NULL,
+				     take_and_give, &takers[i]),
+		    0);
+	}
+	for (int i = 0; i < TAKERS; i++) {
+		pthread_join(threads[i], NULL);
+		ck_assert_int_eq(takers[i].lost, 0);
+	}
+	ck_assert_uint_eq(read_all(&f).nr, 0);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("wire_map");
@@ -287,6 +455,12 @@ int main(void)
 	tcase_add_test(
 	    tc, without_memory_a_block_is_refused_and_later_ones_work);
 	tcase_add_test(tc, random_churn_equals_a_plain_list);
+	tcase_add_loop_test(
+	    tc, a_sampled_block_of_any_size_is_read_back_to_the_byte, 0, nr);
+	tcase_add_test(tc, sampled_neighbours_find_places_of_their_own);
+	tcase_add_test(tc, sampled_blocks_of_all_sizes_do_not_mix);
+	tcase_add_test(tc, sampled_blocks_that_come_and_go_take_no_more_memory);
+	tcase_add_test(tc, threads_that_want_one_place_lose_nothing);
 	suite_add_tcase(s, tc);
 	return wire_fixture_main(s);
 }
