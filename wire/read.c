@@ -82,14 +82,27 @@ static enum seep_read_status emit(struct walk *w, const struct seep_block *b)
 	return w->fn(w->ctx, b) ? SEEP_READ_STOP : SEEP_READ_OK;
 }
 
+#define WORDS (SEEP_PAGE / 8)
+#define RUN   16u /* pages read at once */
+
+/* Most pages of a program that frees what it allocates hold nothing. */
+static bool any_present(const uint64_t *words)
+{
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < WORDS; i++)
+		all |= words[i];
+	return all & SEEP_WORD_PRESENT;
+}
+
 static enum seep_read_status word_page(
-    struct walk *w, uint64_t page, uint64_t base)
+    struct walk *w, const uint64_t *words, uint64_t base)
 {
 	unsigned log = seep_tier_granule_log(w->tier);
-	uint64_t words[SEEP_PAGE / 8];
 
-	TRY(visit(w, page, words));
-	for (unsigned i = 0; i < SEEP_PAGE / 8; i++) {
+	if (!any_present(words))
+		return SEEP_READ_OK;
+	for (unsigned i = 0; i < WORDS; i++) {
 		uint64_t word = words[i];
 		struct seep_block b;
 
@@ -106,14 +119,32 @@ static enum seep_read_status word_page(
 	return SEEP_READ_OK;
 }
 
+/* Pages that lie one after the other, in the file and in what they cover. */
+static enum seep_read_status word_pages(
+    struct walk *w, uint64_t page, unsigned nr, uint64_t index)
+{
+	unsigned log = seep_tier_cover_log(w->tier);
+	uint64_t words[RUN * WORDS];
+
+	if (w->visits_left < nr)
+		return SEEP_READ_CORRUPT;
+	w->visits_left -= nr;
+	TRY(get(w->r, page * SEEP_PAGE, words, nr * (size_t)SEEP_PAGE));
+	for (unsigned i = 0; i < nr; i++)
+		TRY(word_page(w, words + i * WORDS, (index + i) << log));
+	return SEEP_READ_OK;
+}
+
 /* A slot is two words: read until two readings agree, or nearly so. */
 static enum seep_read_status large_page(
     struct walk *w, uint64_t page, uint64_t base)
 {
 	unsigned log = seep_tier_granule_log(w->tier);
-	uint64_t a[SEEP_PAGE / 8], again[SEEP_PAGE / 8];
+	uint64_t a[WORDS], again[WORDS];
 
 	TRY(visit(w, page, a));
+	if (!any_present(a))
+		return SEEP_READ_OK;
 	for (int tries = 0; tries < 4; tries++) {
 		TRY(get_page(w->r, page, again));
 		if (!memcmp(a, again, sizeof(a)))
@@ -138,28 +169,40 @@ static enum seep_read_status large_page(
 	return SEEP_READ_OK;
 }
 
-static enum seep_read_status tier_page(
-    struct walk *w, uint64_t page, uint64_t index)
+/* The pages of a tier, by what they cover from `index` on; 0: none. */
+static enum seep_read_status tier_pages(
+    struct walk *w, const uint32_t *pages, unsigned nr, uint64_t index)
 {
-	uint64_t base = index << seep_tier_cover_log(w->tier);
+	unsigned log = seep_tier_cover_log(w->tier);
 
-	return w->tier < SEEP_TIER_LARGE ? word_page(w, page, base)
-					 : large_page(w, page, base);
+	for (unsigned i = 0, run; i < nr; i += run) {
+		run = 1;
+		if (!pages[i])
+			continue;
+		if (w->tier >= SEEP_TIER_LARGE) {
+			TRY(large_page(w, pages[i], (index + i) << log));
+			continue;
+		}
+		while (run < RUN && i + run < nr &&
+		       pages[i + run] == pages[i] + run)
+			run++;
+		TRY(word_pages(w, pages[i], run, index + i));
+	}
+	return SEEP_READ_OK;
 }
 
 /* A leaf of the SMALL directory: 64-bit entries, the page in the low half. */
 static enum seep_read_status small_leaf(
     struct walk *w, uint64_t page, uint64_t index)
 {
-	uint64_t entries[SEEP_PAGE / 8];
+	uint64_t entries[WORDS];
+	uint32_t pages[WORDS];
 
-	for (unsigned part = 0; part < SEEP_RADIX_SIZE * 8 / SEEP_PAGE;
-	     part++) {
+	for (unsigned part = 0; part < SEEP_RADIX_SIZE / WORDS; part++) {
 		TRY(visit(w, page + part, entries));
-		for (unsigned i = 0; i < SEEP_PAGE / 8; i++)
-			if ((uint32_t)entries[i])
-				TRY(tier_page(w, (uint32_t)entries[i],
-				    index + part * (SEEP_PAGE / 8) + i));
+		for (unsigned i = 0; i < WORDS; i++)
+			pages[i] = (uint32_t)entries[i];
+		TRY(tier_pages(w, pages, WORDS, index + part * WORDS));
 	}
 	return SEEP_READ_OK;
 }
@@ -169,17 +212,22 @@ static enum seep_read_status radix_node(struct walk *w, uint64_t page,
     uint64_t slots, unsigned level, uint64_t index)
 {
 	uint32_t entries[SEEP_PAGE / 4];
+	unsigned nr = SEEP_PAGE / 4;
 
-	for (uint64_t at = 0; at < slots; at += SEEP_PAGE / 4) {
+	for (uint64_t at = 0; at < slots; at += nr) {
+		if (slots - at < nr)
+			nr = (unsigned)(slots - at);
 		TRY(visit(w, page + at / (SEEP_PAGE / 4), entries));
-		for (unsigned i = 0; i < SEEP_PAGE / 4 && at + i < slots; i++) {
-			uint64_t sub = (index + at + i);
+		if (!level) {
+			TRY(tier_pages(w, entries, nr, index + at));
+			continue;
+		}
+		for (unsigned i = 0; i < nr; i++) {
+			uint64_t sub = index + at + i;
 
 			if (!entries[i])
 				continue;
-			if (!level)
-				TRY(tier_page(w, entries[i], sub));
-			else if (level == 1 && w->tier == SEEP_TIER_SMALL)
+			if (level == 1 && w->tier == SEEP_TIER_SMALL)
 				TRY(small_leaf(
 				    w, entries[i], sub << SEEP_RADIX_BITS));
 			else
