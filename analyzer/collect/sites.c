@@ -28,7 +28,7 @@
 
 /* Sites that are stored at the end although nothing of them was ever seen
  * alive: those that allocated the most bytes. */
-#define MAX_PAST 10000u
+#define MAX_PAST 1000u
 
 #define ON_PATH UINT32_MAX /* in ids: on the path being mapped */
 
@@ -693,12 +693,12 @@ static uint32_t choose(struct seep_sites *s, uint32_t max_past)
 		counted_of(s)[i] = counted_of(s)[nr];
 		counted_of(s)[nr++] = c;
 	}
-	if (all - nr > max_past) {
+	if (all - nr <= max_past)
+		return all;
+	if (max_past)
 		qsort(counted_of(s) + nr, all - nr, sizeof(struct counted),
 		    by_bytes);
-		all = nr + max_past;
-	}
-	return all;
+	return nr + max_past;
 }
 
 /* Reads the counters into s->rows, with room for `extra` more. */

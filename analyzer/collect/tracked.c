@@ -14,7 +14,9 @@
 #include "analyzer/collect/proc.h"
 #include "analyzer/collect/tracked.h"
 
-#define RSS_EVERY_MS	100 /* each poll in the first second: it may be all */
+/* Of a small process the first looks may be all; later ones tell less. */
+#define RSS_OF_AGE	8 /* part of its age between two looks */
+#define RSS_EVERY_MS	100
 #define ROLLUP_EVERY_MS 10000
 
 _Static_assert(SEEP_NR_DROPS <= SEEP_NR_DROP_CAUSES, "drops of the model");
@@ -197,16 +199,17 @@ static struct seep_error *put_process(
 
 static void look_at_memory(struct seep_tracked *t, uint64_t now_ms)
 {
-	uint64_t rss;
+	uint64_t rss, age_ms;
 
 	if (now_ms >= t->next_rss_ms) {
 		rss = seep_proc_rss(t->seg->pid);
 		if (rss)
 			t->p.rss_bytes = rss;
 		t->p.seep_bytes = seep_segment_used_bytes(t->seg);
-		t->next_rss_ms = now_ms;
-		if (now_ms - t->p.start_ms > 1000)
-			t->next_rss_ms += RSS_EVERY_MS;
+		age_ms = now_ms - t->p.start_ms;
+		t->next_rss_ms = now_ms + (age_ms / RSS_OF_AGE < RSS_EVERY_MS
+						  ? age_ms / RSS_OF_AGE
+						  : RSS_EVERY_MS);
 	}
 	/* Walks the process's page tables under its lock: rarely. */
 	if (now_ms >= t->next_rollup_ms) {

@@ -429,41 +429,35 @@ static struct seep_error *pragma(
 	return err;
 }
 
-/* The text of a table's CREATE statement; NULL when there is no such table. */
+/* The text of a table's CREATE statement; NULL when there is no such table. It
+ * stays until the statement's next use. */
 static struct seep_error *table_text(
-    struct seep_store *st, const char *name, char **ret)
+    struct seep_store *st, sqlite3_stmt *s, const char *name, const char **ret)
 {
-	sqlite3_stmt *s = NULL;
-	struct seep_error *err = NULL;
-	const char *text;
 	int rc;
 
 	*ret = NULL;
-	rc = sqlite3_prepare_v2(st->db,
-	    "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?",
-	    -1, &s, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_text(s, 1, name, -1, SQLITE_TRANSIENT);
+	sqlite3_reset(s);
+	st->steps = st->max_steps;
+	rc = sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(s);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return seep_store_error(st);
 	if (rc == SQLITE_ROW && sqlite3_column_type(s, 0) == SQLITE_TEXT) {
-		text = (const char *)sqlite3_column_text(s, 0);
-		*ret = text ? strdup(text) : NULL;
+		*ret = (const char *)sqlite3_column_text(s, 0);
 		if (!*ret)
-			err = seep_store_no_memory(st);
-	} else if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-		err = seep_store_error(st);
+			return seep_store_no_memory(st);
 	}
-	sqlite3_finalize(s);
-	return err;
+	return NULL;
 }
 
 /* A table made with other words may compute, check or hide anything. */
-static struct seep_error *check_table(
-    struct seep_store *st, const char *name, const char *want)
+static struct seep_error *check_table(struct seep_store *st, sqlite3_stmt *s,
+    const char *name, const char *want, size_t want_bytes)
 {
-	_cleanup_(seep_freep) char *have = NULL;
-	struct seep_error *err = table_text(st, name, &have);
+	const char *have;
+	struct seep_error *err = table_text(st, s, name, &have);
 
 	if (err)
 		return err;
@@ -471,43 +465,50 @@ static struct seep_error *check_table(
 		return seep_error_new(SEEP_ERROR_CORRUPT,
 		    "recording '%s' is damaged: it has no table '%s'", st->path,
 		    name);
-	if (strcmp(have, want))
+	if ((size_t)sqlite3_column_bytes(s, 0) != want_bytes ||
+	    memcmp(have, want, want_bytes) != 0)
 		return seep_error_new(SEEP_ERROR_CORRUPT,
 		    "recording '%s' is damaged: table '%s' is not as seep "
-		    "makes "
-		    "it",
+		    "makes it",
 		    st->path, name);
 	return NULL;
 }
 
+/* The end of a statement of our schema: its semicolon, or the end of all. */
+static const char *statement_end(const char *sql)
+{
+	while (*sql && *sql != ';')
+		sql += strncmp(sql, "--", 2) ? 1 : strcspn(sql, "\n");
+	return sql;
+}
+
+/* SQLite keeps a CREATE TABLE in the words that it was given. */
 static struct seep_error *check_tables(struct seep_store *st)
 {
+	static const char create[] = "CREATE TABLE ";
 	struct seep_error *err = NULL;
 	sqlite3_stmt *s = NULL;
-	sqlite3 *model = NULL;
-	int rc;
 
-	rc = sqlite3_open(":memory:", &model);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(model, seep_store_schema, NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_prepare_v2(model,
-		    "SELECT name, sql FROM sqlite_schema WHERE type = 'table'",
-		    -1, &s, NULL);
-	if (rc != SQLITE_OK)
-		err = seep_error_new(
-		    SEEP_ERROR_OTHER, "the schema: %s", sqlite3_errmsg(model));
-	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-		const char *name = (const char *)sqlite3_column_text(s, 0);
-		const char *want = (const char *)sqlite3_column_text(s, 1);
+	if (sqlite3_prepare_v2(st->db,
+		"SELECT sql FROM sqlite_schema "
+		"WHERE type = 'table' AND name = ?",
+		-1, &s, NULL) != SQLITE_OK)
+		err = seep_store_error(st);
+	for (const char *at = seep_store_schema; !err;) {
+		const char *end;
+		char name[32];
 
-		err = name && want ? check_table(st, name, want)
-				   : seep_store_no_memory(st);
+		at = strstr(at, create);
+		if (!at)
+			break;
+		end = statement_end(at);
+		snprintf(name, sizeof(name), "%.*s",
+		    (int)strcspn(at + strlen(create), " ("),
+		    at + strlen(create));
+		err = check_table(st, s, name, at, (size_t)(end - at));
+		at = end;
 	}
-	if (!err && rc != SQLITE_DONE)
-		err = seep_store_no_memory(st);
 	sqlite3_finalize(s);
-	sqlite3_close(model);
 	return err;
 }
 
