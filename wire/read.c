@@ -6,6 +6,7 @@
  * many pages as the file has: a segment with loops or shared pages ends as
  * corrupt instead of never.
  */
+#include <stdbool.h>
 #include <string.h>
 
 #include "wire/read.h"
@@ -420,7 +421,7 @@ struct counters_arg {
 	void *ctx;
 };
 
-#define BATCH 512u
+#define BATCH 128u
 
 static enum seep_read_status slot_counters(
     struct seep_reader *r, const struct seep_thread_slot *s, void *arg)
@@ -462,11 +463,6 @@ enum seep_read_status seep_read_counters(
 	struct counters_arg a = {.fn = fn, .ctx = ctx};
 
 	return each_slot(r, slot_counters, &a);
-}
-
-bool seep_reader_has_one_thread(const struct seep_reader *r)
-{
-	return r->head.nr_slots <= 1 && !r->head.nested_slot;
 }
 
 /* ---- rings ------------------------------------------------------------- */

@@ -87,16 +87,9 @@ struct seep_sites {
 	int64_t truncated; /* the sink's id of a cut stack; 0: not yet */
 	struct node_cache *caches; /* NR_CACHES */
 
-<<<<<<< HEAD
 	struct table by_node;	   /* struct counted */
 	struct seep_sums *spreads; /* sampled: variances */
 	uint32_t nr_spreads, spread_room;
-=======
-	struct table by_node; /* struct counted */
-	struct counted *past; /* a heap, the fewest bytes first */
-	uint32_t nr_past, max_past;
-	bool one_thread;
->>>>>>> 2d3e74a (collect: leave out past sites while counters are read)
 	struct table by_size; /* struct group, by node and size */
 	bool all_rows;	      /* what the sink has is not known: give it all */
 	bool no_memory;	      /* a callback could not go on */
@@ -193,7 +186,6 @@ void seep_sites_destroy(struct seep_sites *s)
 	free(s->caches);
 	drop_counted(s);
 	drop(&s->by_size);
-	free(s->past);
 	free(s->rows);
 	free(s->survivors);
 	free(s->exe);
@@ -556,7 +548,6 @@ static uint32_t *counted_place(const struct seep_sites *s, uint32_t node)
 	return &index[i];
 }
 
-<<<<<<< HEAD
 /* Room for the variances of one more counter. */
 static bool reserve_spread(struct seep_sites *s)
 {
@@ -571,81 +562,18 @@ static bool reserve_spread(struct seep_sites *s)
 	s->spreads = p;
 	s->spread_room = room;
 	return true;
-=======
-static bool is_known(const struct seep_sites *s, uint32_t node)
-{
-	uint32_t chunk = node / IDS_PER_CHUNK;
-
-	return chunk < s->nr_chunks && s->ids[chunk] &&
-	       s->ids[chunk][node % IDS_PER_CHUNK];
-}
-
-/* Nothing of it lives, and the sink has never heard of it. */
-static bool is_past(const struct seep_sites *s, const struct counted *c)
-{
-	return c->alloc_blocks == c->free_blocks &&
-	       c->alloc_bytes == c->free_bytes && !is_known(s, c->node);
-}
-
-static void sink_down(struct counted *heap, uint32_t nr, struct counted c)
-{
-	uint32_t at = 0, child;
-
-	for (; (child = 2 * at + 1) < nr; at = child) {
-		if (child + 1 < nr &&
-		    heap[child + 1].alloc_bytes < heap[child].alloc_bytes)
-			child++;
-		if (heap[child].alloc_bytes >= c.alloc_bytes)
-			break;
-		heap[at] = heap[child];
-	}
-	heap[at] = c;
-}
-
-static void rise(struct counted *heap, uint32_t at, struct counted c)
-{
-	for (; at && heap[(at - 1) / 2].alloc_bytes > c.alloc_bytes;
-	     at = (at - 1) / 2)
-		heap[at] = heap[(at - 1) / 2];
-	heap[at] = c;
-}
-
-/* Of the past sites those with the most bytes are kept, as many as are wanted:
- * big compilers have a hundred thousand of them. */
-static void note_past(struct seep_sites *s, const struct counted *c)
-{
-	if (s->nr_past < s->max_past)
-		rise(s->past, s->nr_past++, *c);
-	else if (s->max_past && c->alloc_bytes > s->past[0].alloc_bytes)
-		sink_down(s->past, s->nr_past, *c);
->>>>>>> 2d3e74a (collect: leave out past sites while counters are read)
 }
 
 static int add_counter(void *ctx, uint32_t node, const struct seep_totals *t)
 {
 	struct seep_sites *s = ctx;
 	struct table *table = &s->by_node;
-	struct counted *c, now = {
-			       .node = node,
-			       .alloc_blocks = t->alloc_blocks,
-			       .alloc_bytes = t->alloc_bytes,
-			       .free_blocks = t->free_blocks,
-			       .free_bytes = t->free_bytes,
-			   };
+	struct counted *c;
 	uint32_t *place;
 	bool rehash;
 
-<<<<<<< HEAD
 	if (!reserve(table, sizeof(*c), &rehash) ||
 	    (s->sample_bytes && !reserve_spread(s))) {
-=======
-	/* Without another thread this is all there is of it. */
-	if (s->one_thread && !s->all_rows && is_past(s, &now)) {
-		note_past(s, &now);
-		return 0;
-	}
-	if (!reserve(table, sizeof(*c), &rehash)) {
->>>>>>> 2d3e74a (collect: leave out past sites while counters are read)
 		s->no_memory = true;
 		return 1;
 	}
@@ -693,7 +621,6 @@ static void merge_rows(struct seep_sites *s)
 	s->nr_rows = to;
 }
 
-<<<<<<< HEAD
 /* Recorded blocks that live: counted, or what they stand for. */
 static void add_alive(const struct seep_sites *s,
     const struct seep_survivor_row *v, struct seep_counts *exact,
@@ -712,20 +639,6 @@ static struct seep_error *read_counters(struct seep_sites *s)
 	enum seep_read_status st;
 
 	drop_counted(s);
-=======
-static struct seep_error *read_counters(struct seep_sites *s, uint32_t max_past)
-{
-	enum seep_read_status st;
-
-	drop(&s->by_node);
-	free(s->past);
-	s->past = calloc(max_past + 1, sizeof(*s->past));
-	if (!s->past)
-		return out_of_memory();
-	s->nr_past = 0;
-	s->max_past = max_past;
-	s->one_thread = seep_reader_has_one_thread(s->reader);
->>>>>>> 2d3e74a (collect: leave out past sites while counters are read)
 	s->no_memory = false;
 	st = seep_read_counters(s->reader, add_counter, s);
 	if (s->no_memory)
@@ -735,15 +648,14 @@ static struct seep_error *read_counters(struct seep_sites *s, uint32_t max_past)
 	return seep_sites_catch_up(s);
 }
 
-/* Moves the sites that need a row to the front of the array; how many. */
-static uint32_t choose(struct seep_sites *s)
+static bool is_known(const struct seep_sites *s, uint32_t node)
 {
-	uint32_t nr = 0;
+	uint32_t chunk = node / IDS_PER_CHUNK;
 
-	for (uint32_t i = 0; i < s->by_node.nr; i++) {
-		const struct counted *c = &counted_of(s)[i];
+	return chunk < s->nr_chunks && s->ids[chunk] &&
+	       s->ids[chunk][node % IDS_PER_CHUNK];
+}
 
-<<<<<<< HEAD
 /* Nothing of it lives, and the sink has never heard of it. */
 static bool is_past(const struct seep_sites *s, const struct counted *c)
 {
@@ -777,55 +689,34 @@ static uint32_t choose(struct seep_sites *s, uint32_t max_past)
 		struct counted c = counted_of(s)[i];
 
 		if (is_past(s, &c))
-=======
-		if (!c->alloc_blocks && !c->free_blocks)
->>>>>>> 2d3e74a (collect: leave out past sites while counters are read)
 			continue;
-		if (!s->all_rows && is_past(s, c))
-			note_past(s, c);
-		else
-			counted_of(s)[nr++] = *c;
+		counted_of(s)[i] = counted_of(s)[nr];
+		counted_of(s)[nr++] = c;
 	}
-	return nr;
-}
-
-static struct seep_error *add_rows(
-    struct seep_sites *s, const struct counted *list, uint32_t nr)
-{
-	struct seep_error *err = NULL;
-
-	for (uint32_t i = 0; !err && i < nr; i++) {
-		struct seep_site_row *row = &s->rows[s->nr_rows++];
-
-		row->counts = (struct seep_counts){
-		    .alloc_blocks = list[i].alloc_blocks,
-		    .alloc_bytes = list[i].alloc_bytes,
-		    .free_blocks = list[i].free_blocks,
-		    .free_bytes = list[i].free_bytes,
-		};
-		err = seep_sites_map(s, list[i].node, &row->site);
-	}
-	return err;
+	if (all - nr <= max_past)
+		return all;
+	if (max_past)
+		qsort(counted_of(s) + nr, all - nr, sizeof(struct counted),
+		    by_bytes);
+	return nr + max_past;
 }
 
 /* Reads the counters into s->rows, with room for `extra` more. */
 static struct seep_error *count(
     struct seep_sites *s, size_t extra, uint32_t max_past)
 {
-	struct seep_error *err = read_counters(s, max_past);
+	struct seep_error *err = read_counters(s);
 	uint32_t nr = 0;
 
 	free(s->rows);
 	s->rows = NULL;
 	s->nr_rows = 0;
 	if (!err) {
-		nr = choose(s);
-		s->rows =
-		    malloc((nr + s->nr_past + extra + 1) * sizeof(*s->rows));
+		nr = choose(s, s->all_rows ? UINT32_MAX : max_past);
+		s->rows = malloc((nr + extra + 1) * sizeof(*s->rows));
 		if (!s->rows)
 			err = out_of_memory();
 	}
-<<<<<<< HEAD
 	for (uint32_t i = 0; !err && i < nr; i++) {
 		const struct counted *c = &counted_of(s)[i];
 		struct seep_site_row *row = &s->rows[s->nr_rows++];
@@ -837,16 +728,6 @@ static struct seep_error *count(
 	}
 	/* Large, and needed once a second at most. */
 	drop_counted(s);
-=======
-	if (!err)
-		err = add_rows(s, counted_of(s), nr);
-	if (!err)
-		err = add_rows(s, s->past, s->nr_past);
-	/* Large, and needed once a second at most. */
-	drop(&s->by_node);
-	free(s->past);
-	s->past = NULL;
->>>>>>> 2d3e74a (collect: leave out past sites while counters are read)
 	return err;
 }
 
