@@ -164,105 +164,123 @@ static uint32_t truncated_root(void)
 
 /* ---- captures ---------------------------------------------------------- */
 
-/* Gives the nr frames at f, innermost first, their nodes and flags. They hang
- * on the frame behind them if that is known, else on node `root`. */
-static void name_frames(struct seep_frames *f, struct seep_frame *frames,
-    uint32_t nr, bool known, uint32_t root)
+/*
+ * The current stack by walking it: nr new frames, put together at the room for
+ * that, innermost first, and then the *known outermost ones of the last stack.
+ */
+static uint32_t walk(
+    struct seep_recall *r, void **frame, uint32_t *known, enum seep_step *st)
 {
-	const struct seep_frame *outer = known ? &frames[nr] : NULL;
-	uint32_t node = known ? seep_frame_node(outer) : root;
+	struct seep_stack *s = seep_recall_at(r, r->used);
+	uint32_t n = 0, room = seep_recall_free(r);
+	const struct seep_frame *last_end, *j = seep_recall_last(r, &last_end);
+	uint64_t end;
 
-	for (struct seep_frame *s = &frames[nr]; s-- > frames; outer = s) {
-		bool exact = s->tag & SEEP_FRAME_EXACT;
+	*known = 0;
+	*st = SEEP_STEP_CUT;
+	if (room < 2) {
+		s = seep_recall_room(r, 0, 2);
+		if (!s)
+			return 0;
+		room = seep_recall_free(r);
+		j = seep_recall_last(r, &last_end);
+	}
+	s->frames[0] = (struct seep_frame){.pc = seep_caller_pc(frame),
+	    .sp = seep_caller_sp(frame),
+	    .bp = seep_caller_bp(frame)};
+	end = stack_end(s->frames[0].sp);
+	for (;;) {
+		struct seep_frame *cur = &s->frames[n];
 
-		/* rbp as it is here is what the next frame out computes with,
-		 * unless that one's was read from memory. */
-		if (outer && outer->tag & SEEP_FRAME_NEEDS_BP && !outer->bp_at)
-			s->tag |= SEEP_FRAME_NEEDS_BP;
-		if (s->tag & SEEP_FRAME_NEEDS_BP && s->bp_at)
-			s->tag |= SEEP_FRAME_CHECK_BP;
-		if (s->pc)
-			node = child(f, node, seep_plain_pc(s->pc), exact);
-		s->tag |= node;
+		while (j < last_end && j->sp < cur->sp)
+			j++;
+		if (j < last_end &&
+		    seep_frame_is(j, cur->pc, cur->sp, cur->bp) &&
+		    !((j->tag ^ cur->tag) & SEEP_FRAME_EXACT)) {
+			const struct seep_frame *left =
+			    seep_recall_check(j + 1, last_end);
+
+			if (left == last_end) {
+				*known = (uint32_t)(last_end - j);
+				return n;
+			}
+			/* Walk on, and try again further out than that. */
+			j = left;
+		}
+		if (n + 2 > room) {
+			uint32_t to_go = (uint32_t)(last_end - j);
+
+			s = seep_recall_room(r, n + 1, n + 2);
+			if (!s)
+				return n;
+			room = seep_recall_free(r);
+			seep_recall_last(r, &last_end);
+			j = last_end - to_go;
+			cur = &s->frames[n];
+		}
+		*st = seep_step(cur, cur + 1, end);
+		n++;
+		if (*st != SEEP_STEP_ON)
+			return n + (cur[1].sp != 0);
+		if (cur[1].tag & SEEP_FRAME_EXACT)
+			end = stack_end(cur[1].sp);
 	}
 }
 
 /*
- * The current stack by walking it; `key` is the guess that would have found it.
+ * Gives the nr new frames of a stack, innermost first, their nodes, outermost
+ * first, and puts them to `frames`. If there are known ones behind them, the
+ * first of these is as `met` says: this walk came to it in its own way. `root`
+ * is the node of a stack without frames.
+ *
+ * The frames at `from` have just been written: each field is read as it was
+ * written, for anything else would wait until the store is through.
  */
-static uint32_t walk(struct seep_frames *f, void **frame, uint64_t key)
+static uint32_t name(struct seep_frames *f, struct seep_frame *frames,
+    const struct seep_frame *from, uint32_t nr, const struct seep_frame *met,
+    uint32_t root)
 {
-	struct seep_recall *r = &f->recall;
-	struct seep_stack *s = seep_recall_at(r, r->used);
-	const struct seep_stack *last = seep_recall_at(r, r->last);
-	uint32_t n = 0, j = 0, room = seep_recall_free(r), known = 0;
-	struct seep_frame cur = {.pc = seep_caller_pc(frame),
-	    .sp = seep_caller_sp(frame),
-	    .bp = seep_caller_bp(frame)};
-	uint64_t end = stack_end(cur.sp);
-	enum seep_step st = SEEP_STEP_ON;
-	uint32_t node;
+	uint32_t node = root, needs_bp = 0;
 
-	for (;;) {
-		if (n + 1 >= room) {
-			if (!seep_recall_room(r, n, n + 2)) {
-				st = SEEP_STEP_CUT;
-				break;
-			}
-			s = seep_recall_at(r, r->used);
-			last = seep_recall_at(r, r->last);
-			room = seep_recall_free(r);
-		}
-		while (j < last->nr && last->frames[j].sp < cur.sp)
-			j++;
-		if (j < last->nr &&
-		    seep_frame_is(&last->frames[j], cur.pc, cur.sp, cur.bp) &&
-		    !((last->frames[j].tag ^ cur.tag) & SEEP_FRAME_EXACT)) {
-			const struct seep_frame *all = last->frames + last->nr;
-			const struct seep_frame *left =
-			    seep_recall_check(&last->frames[j + 1], all);
+	if (met) {
+		struct seep_frame *m = &frames[nr];
+		uint32_t tag = m->tag;
 
-			if (left == all) {
-				known = last->nr - j;
-				break;
-			}
-			/* Walk on, and try again further out than that. */
-			j = (uint32_t)(left - last->frames);
+		tag &= ~(SEEP_FRAME_BLIND | SEEP_FRAME_CHECK_BP);
+		tag |= met->tag & SEEP_FRAME_BLIND;
+		needs_bp = tag & SEEP_FRAME_NEEDS_BP;
+		m->bp = met->bp;
+		m->ra_at = met->ra_at;
+		m->bp_at = met->bp_at;
+		if (needs_bp && met->bp_at) {
+			tag |= SEEP_FRAME_CHECK_BP;
+			needs_bp = 0;
 		}
-		st = seep_step(&cur, &s->frames[n + 1], end);
-		s->frames[n++] = cur;
-		cur = s->frames[n];
-		if (st != SEEP_STEP_ON) {
-			n += cur.sp != 0;
-			break;
-		}
-		if (cur.tag & SEEP_FRAME_EXACT)
-			end = stack_end(cur.sp);
+		m->tag = tag;
+		node = tag & SEEP_NODE_MAX;
 	}
-	if (n + known > room) {
-		s = seep_recall_room(r, n, n + known);
-		if (!s)
-			return SEEP_NODE_FULL;
-		last = seep_recall_at(r, r->last);
-		j = last->nr - known;
-	}
-	if (known) {
-		struct seep_frame *met = &s->frames[n];
+	for (uint32_t i = nr; i-- > 0;) {
+		uint64_t pc = from[i].pc;
+		int16_t bp_at = from[i].bp_at;
+		/* bp as it is here is what the next frame out computes with,
+		 * unless that one's was read from memory. */
+		uint32_t tag = from[i].tag | needs_bp;
 
-		memcpy(met, &last->frames[j], known * sizeof(*met));
-		/* The same state, but this walk came to it in its own way. */
-		met->tag &= ~(SEEP_FRAME_BLIND | SEEP_FRAME_CHECK_BP);
-		met->tag |= cur.tag & SEEP_FRAME_BLIND;
-		met->bp = cur.bp;
-		met->bp_at = cur.bp_at;
-		if (met->tag & SEEP_FRAME_NEEDS_BP && met->bp_at)
-			met->tag |= SEEP_FRAME_CHECK_BP;
+		if (pc)
+			node = child(
+			    f, node, seep_plain_pc(pc), tag & SEEP_FRAME_EXACT);
+		needs_bp = tag & SEEP_FRAME_NEEDS_BP;
+		if (needs_bp && bp_at) {
+			tag |= SEEP_FRAME_CHECK_BP;
+			needs_bp = 0;
+		}
+		frames[i].pc = pc;
+		frames[i].sp = from[i].sp;
+		frames[i].bp = from[i].bp;
+		frames[i].tag = tag | node;
+		frames[i].bp_at = bp_at;
+		frames[i].ra_at = from[i].ra_at;
 	}
-	name_frames(
-	    f, s->frames, n, known, st == SEEP_STEP_CUT ? truncated_root() : 0);
-	s->nr = n + known;
-	node = seep_frame_node(&s->frames[0]);
-	seep_recall_keep(r, key);
 	return node;
 }
 
@@ -271,8 +289,11 @@ uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame)
 	uint32_t epoch =
 	    atomic_load_explicit(&seep_code_epoch, memory_order_relaxed);
 	struct seep_recall *r = &f->recall;
+	struct seep_frame *frames, *from, met = {0};
+	uint32_t at, nr, known, node;
+	enum seep_step st;
 	uint64_t key;
-	uint32_t at;
+	bool pays;
 
 	if (__builtin_expect(f->code_epoch != epoch, 0)) {
 		/* Code is being unloaded: keep nothing that may soon be wrong.
@@ -282,11 +303,36 @@ uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame)
 		seep_frames_reset(f);
 		f->code_epoch = epoch;
 	}
-	at = seep_recall_find(r, seep_caller_pc(frame), seep_caller_sp(frame),
-	    seep_caller_bp(frame), &key);
-	if (at != SEEP_NO_STACK)
-		return seep_frame_node(&seep_recall_at(r, at)->frames[0]);
-	return walk(f, frame, key);
+	pays = seep_recall_pays(r);
+	if (pays) {
+		at = seep_recall_find(r, seep_caller_pc(frame),
+		    seep_caller_sp(frame), seep_caller_bp(frame), &key);
+		if (at != SEEP_NO_STACK)
+			return seep_frame_node(
+			    &seep_recall_at(r, at)->frames[0]);
+	}
+	nr = walk(r, frame, &known, &st);
+	if (!(nr + known))
+		return SEEP_NODE_FULL;
+	from = seep_recall_at(r, r->used)->frames;
+	if (known) { /* the fields that name() wants, see there */
+		met.bp = from[nr].bp;
+		met.tag = from[nr].tag;
+		met.bp_at = from[nr].bp_at;
+		met.ra_at = from[nr].ra_at;
+	}
+	frames = pays ? seep_recall_join(r, nr, known)
+		      : seep_recall_change(r, nr, known);
+	if (!frames)
+		return SEEP_NODE_FULL;
+	node = name(f, frames, seep_recall_at(r, r->used)->frames, nr,
+	    known ? &met : NULL,
+	    st == SEEP_STEP_CUT && !known ? truncated_root() : 0);
+	if (pays)
+		seep_recall_keep(r, key);
+	else
+		seep_recall_changed(r, nr);
+	return node;
 }
 
 uint32_t seep_frames_walk(void **frame, uint64_t *pcs, uint32_t room, bool *cut)

@@ -15,6 +15,13 @@
 #define MAX_WORDS     (1u << 18) /* 2 MiB: then forget */
 #define HARD_WORDS    (1u << 23) /* for one stack of a million frames */
 #define WORDS_A_GUESS 8u
+#define MAX_GUESSES   6
+#define FEW_GUESSES   3	   /* cost no more than the frames they save */
+#define FIRST_OWN     256u /* frames */
+
+/* What a look that went well, or did not, is worth; see seep_recall_pays(). */
+#define WORTH_MAX  64
+#define LOOK_AGAIN 16u
 
 /* The empty stack, at 0, is nobody's: no frame has pc 0 and sp 0. */
 #define FIRST_STACK SEEP_STACK_WORDS(1)
@@ -49,42 +56,50 @@ void seep_recall_reset(struct seep_recall *r)
 
 /* ---- finding ----------------------------------------------------------- */
 
+/* When it did not pay lately, we look now and then, to know when it does. */
+bool seep_recall_pays(struct seep_recall *r)
+{
+	return r->worth >= 0 || r->looks++ % LOOK_AGAIN == 0;
+}
+
 /* The guess after finding `value` where the frames of s from f on begin to
  * differ: by all that was found up to there. */
 static uint64_t next_key(uint64_t key, const struct seep_stack *s,
     const struct seep_frame *f, uint64_t value)
 {
-	for (const struct seep_frame *i = s->frames + 1; i < f; i++)
-		key = (key << 7 | key >> 57) ^ i->pc;
+	for (const struct seep_frame *i = s->frames + 1; i < f; i++) {
+		key ^= i->pc;
+		key = key << 7 | key >> 57;
+	}
 	return seep_recall_next_key(key, f->sp, value);
 }
 
-uint32_t seep_recall_find(
-    struct seep_recall *r, uint64_t pc, uint64_t sp, uint64_t bp, uint64_t *ret)
+static uint32_t find(struct seep_recall *r, uint64_t pc, uint64_t sp,
+    uint64_t bp, uint64_t *ret, int *guesses)
 {
 	uint64_t first = seep_recall_key(pc, sp), key = first, value;
 	long far = -1;
 
-	for (;;) {
+	for (int n = 0; n < MAX_GUESSES; n++) {
 		uint32_t at = seep_recall_guess(r, key);
 		const struct seep_stack *s = seep_recall_at(r, at);
 		const struct seep_frame *f = s->frames, *end = f + s->nr;
 
+		*guesses = n + 1;
 		*ret = key;
 		if (f->pc != pc || f->sp != sp)
-			return SEEP_NO_STACK;
+			break;
 		if (f->tag & SEEP_FRAME_NEEDS_BP && f->bp != bp)
 			value = bp;
 		else {
 			f = seep_recall_check(f + 1, end);
 			if (f == end) {
 				r->guesses[first >> r->shift] = at;
-				r->last = at;
 				return at;
 			}
 			/* A walk would read these slots as well. */
 			if (f->tag & SEEP_FRAME_BLIND)
-				return SEEP_NO_STACK;
+				break;
 			value = f->bp;
 			if (f->tag & SEEP_FRAME_CHECK_BP)
 				value = seep_stack_load(
@@ -95,10 +110,26 @@ uint32_t seep_recall_find(
 		}
 		/* Each guess must be a better one. */
 		if (f - s->frames <= far)
-			return SEEP_NO_STACK;
+			break;
 		far = f - s->frames;
 		key = next_key(first, s, f, value);
 	}
+	return SEEP_NO_STACK;
+}
+
+uint32_t seep_recall_find(
+    struct seep_recall *r, uint64_t pc, uint64_t sp, uint64_t bp, uint64_t *key)
+{
+	int guesses;
+	uint32_t at = find(r, pc, sp, bp, key, &guesses);
+
+	if (at != SEEP_NO_STACK)
+		r->last = at;
+	if (at != SEEP_NO_STACK && guesses <= FEW_GUESSES)
+		r->worth += r->worth < WORTH_MAX;
+	else
+		r->worth -= r->worth > -WORTH_MAX;
+	return at;
 }
 
 /* ---- keeping ----------------------------------------------------------- */
@@ -112,7 +143,9 @@ static void forget(struct seep_recall *r, uint32_t nr)
 	memset(r->guesses, 0, sizeof(*r->guesses) << (64 - r->shift));
 	atomic_signal_fence(memory_order_seq_cst);
 	r->used = FIRST_STACK;
-	if (last != SEEP_NO_STACK) {
+	if (last == SEEP_OWN_STACK) {
+		r->last = last;
+	} else if (last != SEEP_NO_STACK) {
 		words = SEEP_STACK_WORDS(seep_recall_at(r, last)->nr);
 		memmove(r->arena + FIRST_STACK, r->arena + last,
 		    words * sizeof(*r->arena));
@@ -159,7 +192,7 @@ struct seep_stack *seep_recall_room(
 {
 	uint32_t words = SEEP_STACK_WORDS(done), kept = FIRST_STACK;
 
-	if (r->last != SEEP_NO_STACK)
+	if (r->last != SEEP_NO_STACK && r->last != SEEP_OWN_STACK)
 		kept += SEEP_STACK_WORDS(seep_recall_at(r, r->last)->nr);
 	while (seep_recall_free(r) < nr) {
 		if (r->room >= MAX_WORDS &&
@@ -169,6 +202,69 @@ struct seep_stack *seep_recall_room(
 			return NULL;
 	}
 	return seep_recall_at(r, r->used);
+}
+
+struct seep_frame *seep_recall_join(
+    struct seep_recall *r, uint32_t nr, uint32_t known)
+{
+	struct seep_stack *s = seep_recall_room(r, nr, nr + known);
+	const struct seep_frame *end;
+
+	if (!s)
+		return NULL;
+	seep_recall_last(r, &end);
+	s->nr = nr + known;
+	memcpy(s->frames + nr, end - known, known * sizeof(*s->frames));
+	return s->frames;
+}
+
+/* A larger place for the own stack, its `known` outermost frames in it. */
+static bool grow_own(struct seep_recall *r, uint32_t room, uint32_t known)
+{
+	struct seep_frame *old_end = r->own_end;
+	uint32_t old_room = r->own_room;
+	struct seep_frame *p;
+
+	if (room < FIRST_OWN)
+		room = FIRST_OWN;
+	p = room <= HARD_WORDS / SEEP_FRAME_WORDS
+		? seep_sys_grab(room * sizeof(*p))
+		: NULL;
+	if (!p)
+		return false;
+	if (r->last == SEEP_OWN_STACK) {
+		memcpy(p + room - known, old_end - known, known * sizeof(*p));
+		r->last = SEEP_NO_STACK;
+		atomic_signal_fence(memory_order_seq_cst);
+		r->own_end = p + room;
+		r->own = r->own_end - known;
+		atomic_signal_fence(memory_order_seq_cst);
+		r->last = SEEP_OWN_STACK;
+	} else {
+		r->own = r->own_end = p + room;
+	}
+	r->own_room = room;
+	if (old_room)
+		seep_sys_release(old_end - old_room, old_room * sizeof(*p));
+	return true;
+}
+
+struct seep_frame *seep_recall_change(
+    struct seep_recall *r, uint32_t nr, uint32_t known)
+{
+	const struct seep_frame *end;
+
+	if (nr + known > r->own_room && !grow_own(r, 2 * (nr + known), known))
+		return NULL;
+	if (r->last != SEEP_OWN_STACK) {
+		seep_recall_last(r, &end);
+		r->last = SEEP_NO_STACK;
+		memcpy(r->own_end - known, end - known, known * sizeof(*end));
+	}
+	/* From here on the last stack is shorter, not wrong. */
+	r->own = r->own_end - known;
+	atomic_signal_fence(memory_order_seq_cst);
+	return r->own - nr;
 }
 
 /* The same stack, if it is here: found by its node, proved by its slots. */

@@ -59,10 +59,18 @@ struct seep_recall {
 	uint32_t *guesses;
 	uint32_t shift;	     /* 64 - log2 of the number of guesses */
 	uint32_t used, room; /* of the arena, in words */
-	uint32_t last;	     /* the stack met last; SEEP_NO_STACK: none */
+	uint32_t last;	     /* the stack met last */
+	int32_t worth;	     /* of looking: it went well, or not, lately */
+	uint32_t looks;
+	/* A stack that is not kept, but changed from one walk to the next. */
+	struct seep_frame *own, *own_end;
+	uint32_t own_room;
 };
 
-#define SEEP_NO_STACK	    0u
+/* For seep_recall.last, besides places in the arena. */
+#define SEEP_NO_STACK  0u
+#define SEEP_OWN_STACK UINT32_MAX
+
 #define SEEP_FRAME_WORDS    ((uint32_t)sizeof(struct seep_frame) / 8u)
 #define SEEP_STACK_WORDS(n) (1u + SEEP_FRAME_WORDS * (n))
 
@@ -134,15 +142,37 @@ static inline const struct seep_frame *seep_recall_check(
 }
 
 /*
+ * Is it likely enough that the stack is found, and that keeping it pays? Some
+ * programs hardly ever come back to a stack.
+ */
+bool seep_recall_pays(struct seep_recall *r);
+
+/*
  * A stack that is the current one, or SEEP_NO_STACK; then *key is the guess
  * that was missing.
  */
 uint32_t seep_recall_find(struct seep_recall *r, uint64_t pc, uint64_t sp,
     uint64_t bp, uint64_t *key);
 
+/* The frames of the stack met last, innermost first, up to *end. */
+static inline struct seep_frame *seep_recall_last(
+    const struct seep_recall *r, const struct seep_frame **end)
+{
+	struct seep_stack *s = seep_recall_at(r, r->last);
+
+	if (r->last == SEEP_OWN_STACK) {
+		*end = r->own_end;
+		return r->own;
+	}
+	*end = s->frames + s->nr;
+	return s->frames;
+}
+
+/* ---- a new stack ------------------------------------------------------- */
+
 /*
  * Where to put a stack of nr frames together, `done` of which are there
- * already; NULL without memory. Stacks may move: ask seep_recall_at() again.
+ * already; NULL without memory. All frames may move.
  */
 struct seep_stack *seep_recall_room(
     struct seep_recall *r, uint32_t done, uint32_t nr);
@@ -155,9 +185,31 @@ static inline uint32_t seep_recall_free(const struct seep_recall *r)
 }
 
 /*
- * Keeps the stack put together there, for the guess at `key` and for that of
- * its innermost frame; or, if it is known already, keeps only the guesses.
+ * Where the stack goes of which nr frames were put there, and the `known` ones
+ * behind them are the outermost of the last stack; NULL without memory.
+ * seep_recall_join() is for a stack that seep_recall_keep() will keep, in the
+ * very place. seep_recall_change() makes the own stack that: the nr frames are
+ * left to the caller, who says so by seep_recall_changed(). Of the room one
+ * more frame than nr can still be read.
+ */
+struct seep_frame *seep_recall_join(
+    struct seep_recall *r, uint32_t nr, uint32_t known);
+struct seep_frame *seep_recall_change(
+    struct seep_recall *r, uint32_t nr, uint32_t known);
+
+/*
+ * Keeps the stack that was joined, for the guess at `key` and for that of its
+ * innermost frame; or, if it is known already, keeps only the guesses.
  */
 void seep_recall_keep(struct seep_recall *r, uint64_t key);
+
+/* The own stack is complete. */
+static inline void seep_recall_changed(struct seep_recall *r, uint32_t nr)
+{
+	/* A handler may jump out anywhere: whole before it is longer. */
+	atomic_signal_fence(memory_order_seq_cst);
+	r->own -= nr;
+	r->last = SEEP_OWN_STACK;
+}
 
 #endif

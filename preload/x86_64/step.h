@@ -17,7 +17,7 @@
 
 #include "preload/x86_64/registers.h"
 
-static inline enum seep_step seep_step(
+static inline __attribute__((always_inline)) enum seep_step seep_step(
     struct seep_frame *s, struct seep_frame *next, uint64_t end)
 {
 	seep_rule r = seep_cfi_rule(s->pc - !(s->tag & SEEP_FRAME_EXACT));

@@ -81,31 +81,20 @@ START_TEST(the_value_found_leads_to_the_other_stack)
 {
 	uint32_t known = 0;
 
-	/* 16 stacks that differ in four slots each, far out and near. */
-	for (uint32_t v = 0; v < 16; v++) {
-		for (uint32_t bit = 0; bit < 4; bit++)
-			words[4 * (3 * bit + 1) - 1] =
-			    0x600000 + (v >> bit & 1);
-		ck_assert_uint_eq(find(0), 0);
-		learn(20, 1000 + 100 * v, key);
-		ck_assert_uint_eq(find(0), 1000 + 100 * v);
-	}
-	/* Each way in is learned once; a few guesses push out others. */
-	for (int round = 0; round < 8; round++)
-		for (uint32_t v = 0; v < 16; v++) {
-			uint32_t node;
+	/* Four stacks that differ near and far out. Each way from one to the
+	 * other is learned once; a guess may push out another. */
+	for (uint32_t n = 0; n < 64; n++) {
+		uint32_t v = n < 4 ? n : n * 7 / 3 % 4, node;
 
-			for (uint32_t bit = 0; bit < 4; bit++)
-				words[4 * (3 * bit + 1) - 1] =
-				    0x600000 + (v * 7 >> bit & 1);
-			node = find(0);
-			if (!node)
-				learn(20, 1000 + 100 * (v * 7 % 16), key);
-			else
-				ck_assert_uint_eq(
-				    node, 1000 + 100 * (v * 7 % 16));
-			known += round == 7 && node;
-		}
+		words[4 * 1 - 1] = 0x600000 + v % 2;
+		words[4 * 8 - 1] = 0x600000 + v / 2;
+		node = find(0);
+		if (node)
+			ck_assert_uint_eq(node, 1000 + 100 * v);
+		else
+			learn(20, 1000 + 100 * v, key);
+		known += n >= 48 && node;
+	}
 	ck_assert_uint_ge(known, 8);
 }
 END_TEST
@@ -206,6 +195,85 @@ START_TEST(one_stack_may_be_larger_than_all_the_room)
 }
 END_TEST
 
+/* Puts `nr` new frames in front of the `known` outermost ones. */
+static void change(uint32_t nr, uint32_t known, uint32_t node)
+{
+	uint32_t sp = known ? 4 * (DEPTH - known) : 4 * DEPTH;
+	struct seep_frame *f;
+
+	f = seep_recall_change(&recall, nr, known);
+	ck_assert_ptr_nonnull(f);
+	ck_assert_ptr_eq(f, recall.own - nr);
+	for (uint32_t i = 0; i < nr; i++)
+		f[i] = (struct seep_frame){
+		    .pc = 1, .sp = sp - 4 * (nr - i), .tag = node + i};
+	seep_recall_changed(&recall, nr);
+}
+
+static uint32_t last_nodes(uint32_t *nodes)
+{
+	const struct seep_frame *end, *f = seep_recall_last(&recall, &end);
+	uint32_t n = 0;
+
+	while (f < end)
+		nodes[n++] = seep_frame_node(f++);
+	return n;
+}
+
+START_TEST(the_own_stack_changes_at_its_inner_end)
+{
+	static uint32_t nodes[4000];
+
+	find(0);
+	learn(10, 100, key);
+	change(2, 4, 200); /* the four outermost of that one */
+	ck_assert_uint_eq(last_nodes(nodes), 6);
+	ck_assert_uint_eq(nodes[0], 200);
+	ck_assert_uint_eq(nodes[1], 201);
+	ck_assert_uint_eq(nodes[2], 106);
+	ck_assert_uint_eq(nodes[5], 109);
+	change(1, 5, 300);
+	ck_assert_uint_eq(last_nodes(nodes), 6);
+	ck_assert_uint_eq(nodes[0], 300);
+	ck_assert_uint_eq(nodes[1], 201);
+	/* More than there is room for, twice. */
+	change(1500, 5, 1000);
+	ck_assert_uint_eq(last_nodes(nodes), 1505);
+	ck_assert_uint_eq(nodes[1499], 2499);
+	ck_assert_uint_eq(nodes[1500], 201);
+	change(0, 3, 0);
+	ck_assert_uint_eq(last_nodes(nodes), 3);
+	ck_assert_uint_eq(nodes[2], 109);
+	/* A stack of the arena again, and back. */
+	ck_assert_uint_eq(find(0), 100);
+	ck_assert_uint_eq(last_nodes(nodes), 10);
+	change(1, 9, 400);
+	ck_assert_uint_eq(last_nodes(nodes), 10);
+	ck_assert_uint_eq(nodes[1], 101);
+}
+END_TEST
+
+START_TEST(who_never_comes_back_is_seldom_looked_for)
+{
+	uint32_t looks = 0;
+
+	for (uint32_t n = 0; n < 2000; n++) {
+		words[3] = n;
+		if (!seep_recall_pays(&recall))
+			continue;
+		looks++;
+		find(0);
+		learn(10, 100, key);
+	}
+	ck_assert_uint_lt(looks, 200);
+	for (uint32_t n = 0; n < 8000; n++)
+		if (seep_recall_pays(&recall) && !find(0))
+			learn(10, 100, key);
+	ck_assert(seep_recall_pays(&recall));
+	ck_assert_int_ge(recall.worth, 0);
+}
+END_TEST
+
 START_TEST(after_a_reset_nothing_is_known)
 {
 	find(0);
@@ -231,6 +299,8 @@ int main(void)
 	tcase_add_test(tc, what_cannot_be_checked_is_never_known);
 	tcase_add_test(tc, old_stacks_make_room);
 	tcase_add_test(tc, one_stack_may_be_larger_than_all_the_room);
+	tcase_add_test(tc, the_own_stack_changes_at_its_inner_end);
+	tcase_add_test(tc, who_never_comes_back_is_seldom_looked_for);
 	tcase_add_test(tc, after_a_reset_nothing_is_known);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
