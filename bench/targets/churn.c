@@ -12,7 +12,7 @@
  *	hop       after each pair some levels return, at least one and at most
  *	          five (each further one with a probability of 0.62), and go
  *	          down again, each into another one of four functions: 2.4
- *	          frames change per pair, of some 1400 in a tree of all stacks
+ *	          frames change per pair; 768 stacks, some 1050 nodes
  *	rotate    after 64 pairs all levels return, and go down again on another
  *	          of 4096 routes
  *	rotate1   the same after each pair
@@ -54,7 +54,10 @@ static pthread_barrier_t start;
 
 INLINE void *allocate(struct churn *c)
 {
-	size_t size = 16 + 32 * (bench_random(&c->random) >> 20 & 15);
+	uint64_t r = bench_random(&c->random) >> 20;
+	/* Many sizes from each of many stacks would be what no program does,
+	 * and more than heaptrack can bear. */
+	size_t size = 16 + 32 * ((c->pattern == ROTATE ? c->route : r) & 15);
 	char *p = malloc(size);
 
 	if (!p)
@@ -87,8 +90,13 @@ INLINE void hop(struct churn *c)
 		r >>= 8;
 	}
 	c->returning = n - 1;
-	for (unsigned i = 0; i < n; i++, r >>= 2)
-		c->at[c->depth - i] += 1 + ((r & 3) * 3 >> 2);
+	for (unsigned i = 0; i < n; i++, r >>= 2) {
+		uint8_t *at = &c->at[c->depth - i];
+
+		/* At the outermost of them there are three to choose from. */
+		*at = i == HOP_LEVELS - 1 ? (*at + 1 + (r & 1)) % 3
+					  : *at + 1 + ((r & 3) * 3 >> 2);
+	}
 }
 
 static void descend(struct churn *c, unsigned level);
