@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "analyzer/cmd/query_histories.h"
 #include "analyzer/cmd/query_impl.h"
 #include "analyzer/cmd/query_series.h"
 #include "analyzer/model/sample.h"
@@ -331,12 +332,18 @@ static int compare_u64(uint64_t a, uint64_t b)
 	return a > b ? -1 : a < b; /* the most first */
 }
 
+struct order {
+	enum seep_sort sort;
+	const struct seep_report_histories *histories;
+};
+
 static int compare_sites(const void *pa, const void *pb, void *ctx)
 {
 	const struct seep_site *a = pa, *b = pb;
+	const struct order *order = ctx;
 	int c = 0;
 
-	switch (*(enum seep_sort *)ctx) {
+	switch (order->sort) {
 	case SEEP_SORT_BLOCKS:
 		c = compare_u64(a->counts.live_blocks, b->counts.live_blocks);
 		break;
@@ -345,6 +352,10 @@ static int compare_sites(const void *pa, const void *pb, void *ctx)
 		break;
 	case SEEP_SORT_ALLOCS:
 		c = compare_u64(a->counts.alloc_blocks, b->counts.alloc_blocks);
+		break;
+	case SEEP_SORT_TEMPORARY:
+		c = compare_u64(seep_site_temporary(order->histories, a),
+		    seep_site_temporary(order->histories, b));
 		break;
 	case SEEP_SORT_BYTES:
 		break;
@@ -438,19 +449,24 @@ out:
 }
 
 static struct seep_error *build_process(struct seep_query *q,
-    const struct seep_rows *rows, struct seep_report_process *rp)
+    const struct seep_rows *rows, struct seep_query_histories *histories,
+    struct seep_report_process *rp)
 {
+	struct order order = {q->opt.sort, &rp->histories};
 	struct seep_error *err;
 
 	err =
 	    seep_sites_build(q, &rp->process, rows, &rp->sites, &rp->nr_sites);
+	if (!err)
+		err = seep_query_histories_build(
+		    q, histories, &rp->histories, rp->sites, rp->nr_sites);
 	if (!err)
 		err = filter_sites(q, rp);
 	if (err)
 		return err;
 	if (rp->nr_sites)
 		qsort_r(rp->sites, rp->nr_sites, sizeof(*rp->sites),
-		    compare_sites, &q->opt.sort);
+		    compare_sites, &order);
 	return q->opt.trends ? find_trends(q, rp) : NULL;
 }
 
@@ -503,6 +519,7 @@ struct seep_error *seep_query_report(
 {
 	struct seep_report r = {.stacks = q->stacks};
 	struct seep_process *list = NULL;
+	struct seep_query_histories *histories = NULL;
 	struct seep_rows *rows = NULL;
 	struct seep_error *err;
 	size_t nr = 0;
@@ -512,14 +529,18 @@ struct seep_error *seep_query_report(
 		err = seep_store_drop_causes(q->st, r.causes);
 	if (!err) {
 		rows = calloc(nr + 1, sizeof(*rows));
+		histories = calloc(nr + 1, sizeof(*histories));
 		r.processes = calloc(nr + 1, sizeof(*r.processes));
-		if (!rows || !r.processes)
+		if (!rows || !histories || !r.processes)
 			err = seep_query_no_memory();
 	}
 	for (size_t i = 0; !err && i < nr; i++) {
 		err = seep_rows_load(q, &list[i], &rows[i]);
 		if (!err)
 			seep_rows_want(q, &rows[i]);
+		if (!err)
+			err = seep_query_histories_load(
+			    q, &list[i], &histories[i]);
 	}
 	if (!err)
 		err = seep_query_names(q);
@@ -529,16 +550,20 @@ struct seep_error *seep_query_report(
 		r.processes[i].process = list[i];
 		list[i] = (struct seep_process){0};
 		r.nr_processes++;
-		err = build_process(q, &rows[i], &r.processes[i]);
+		err =
+		    build_process(q, &rows[i], &histories[i], &r.processes[i]);
 		seep_rows_deinit(&rows[i]);
 	}
 	for (size_t i = 0; i < nr; i++) {
 		seep_process_deinit(&list[i]);
 		if (rows)
 			seep_rows_deinit(&rows[i]);
+		if (histories)
+			seep_history_rows_deinit(&histories[i].rows);
 	}
 	free(list);
 	free(rows);
+	free(histories);
 	if (err) {
 		seep_report_deinit(&r);
 		return err;

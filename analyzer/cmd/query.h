@@ -24,6 +24,7 @@ enum seep_sort {
 	SEEP_SORT_BLOCKS,
 	SEEP_SORT_AGE, /* oldest first */
 	SEEP_SORT_ALLOCS,
+	SEEP_SORT_TEMPORARY,
 };
 
 struct seep_query_options {

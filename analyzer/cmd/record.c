@@ -21,6 +21,7 @@
 
 #define MAX_MODULE_FDS 512
 #define NAMES_S	       60
+#define NAMED_FROM     4 /* blocks of a sample, between two checkpoints */
 
 struct module_fd {
 	int64_t module; /* 0: its transaction was rolled back */
@@ -320,10 +321,13 @@ static struct seep_error *sink_put_histories(void *ctx, int64_t process_id,
 	struct seep_error *err =
 	    seep_store_put_histories(rec->st, process_id, h, rows);
 
+	/* Of a sample, those that came more than by chance: names are dear. */
 	for (size_t i = 0; !err && i < rows->nr_sites; i++)
-		want_names(rec, rows->sites[i].site, pid);
+		if (h->every == 1 || rows->sites[i].begun >= NAMED_FROM)
+			want_names(rec, rows->sites[i].site, pid);
 	for (size_t i = 0; !err && i < rows->nr_freed; i++)
-		want_names(rec, rows->freed[i].free_site, pid);
+		if (h->every == 1 || rows->freed[i].blocks >= NAMED_FROM)
+			want_names(rec, rows->freed[i].free_site, pid);
 	return err;
 }
 

@@ -11,6 +11,7 @@ const char *const seep_view_sorts[] = {[SEEP_SORT_BYTES] = "bytes",
     [SEEP_SORT_BLOCKS] = "blocks",
     [SEEP_SORT_AGE] = "age",
     [SEEP_SORT_ALLOCS] = "allocs",
+    [SEEP_SORT_TEMPORARY] = "temporary",
     NULL};
 
 void seep_view_query(const struct seep_view *v, struct seep_query_options *ret)
@@ -40,7 +41,8 @@ void seep_view_text(const struct seep_view *v, struct seep_text_options *ret)
 					  : v->top,
 	    .depth = v->depth,
 	    .all_processes = v->all,
-	    .idle_sites = v->sort == SEEP_SORT_ALLOCS,
+	    .idle_sites =
+		v->sort == SEEP_SORT_ALLOCS || v->sort == SEEP_SORT_TEMPORARY,
 	};
 }
 

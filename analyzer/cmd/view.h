@@ -83,7 +83,7 @@ extern const char *const seep_view_sorts[];
 #define SEEP_VIEW_OPTION_SORT                                                  \
 	{                                                                      \
 		"sort", 0, SEEP_OPTION_CHOICE, SEEP_VIEW_AT(sort),             \
-		    "bytes|blocks|age|allocs",                                 \
+		    "bytes|blocks|age|allocs|temporary",                       \
 		    "what comes first (default bytes)", seep_view_sorts        \
 	}
 

@@ -192,8 +192,8 @@ static struct seep_error *put_process(
 	struct seep_error *err = tr->sink->put_process(tr->sink->ctx, &t->p);
 
 	if (!err && !t->damaged)
-		err = seep_watched_put(
-		    &t->histories, t->sites, tr->sink, t->p.id);
+		err = seep_watched_put(&t->histories, t->sites, tr->sink,
+		    t->p.id, t->p.drops[SEEP_DROP_HISTORY]);
 	return err ? err : seep_events_put(&t->events, tr->sink, t->p.id);
 }
 

@@ -104,7 +104,8 @@ static struct seep_error *map_rows(struct seep_sites *sites,
 }
 
 struct seep_error *seep_watched_put(struct seep_watched *w,
-    struct seep_sites *sites, const struct seep_sink *sink, int64_t process_id)
+    struct seep_sites *sites, const struct seep_sink *sink, int64_t process_id,
+    uint64_t dropped)
 {
 	_cleanup_(seep_history_rows_deinit) struct seep_history_rows rows = {0};
 	struct seep_error *err;
@@ -112,7 +113,7 @@ struct seep_error *seep_watched_put(struct seep_watched *w,
 	if (!w->ring)
 		return NULL;
 	seep_drain_take(w->ring, &w->staged);
-	w->h.lost = seep_drain_lost(w->ring);
+	w->h.lost = w->h.every == 1 ? dropped : seep_drain_lost(w->ring);
 	err = map_rows(sites, &w->staged, &rows);
 	if (!err)
 		err = sink->put_histories(sink->ctx, process_id, &w->h, &rows);

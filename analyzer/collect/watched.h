@@ -36,10 +36,11 @@ void seep_watched_poll(
 /* Reads all there is; over: the process has ended. */
 void seep_watched_read(struct seep_watched *w, bool over);
 
-/* Hands what came to the sink, which has an open transaction. */
+/* Hands what came to the sink, which has an open transaction. dropped: what is
+ * known to be lost where all should be there. */
 struct seep_error *seep_watched_put(struct seep_watched *w,
-    struct seep_sites *sites, const struct seep_sink *sink,
-    int64_t process_id) SEEP_MUST_CHECK;
+    struct seep_sites *sites, const struct seep_sink *sink, int64_t process_id,
+    uint64_t dropped) SEEP_MUST_CHECK;
 void seep_watched_committed(struct seep_watched *w);
 void seep_watched_rolled_back(struct seep_watched *w);
 

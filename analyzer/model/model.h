@@ -70,6 +70,7 @@ struct seep_site {
 	enum seep_class class_;
 	struct seep_counts counts;
 	uint64_t oldest_age_ms, newest_age_ms; /* or SEEP_AGE_UNKNOWN */
+	uint32_t history; /* of the report's process, from 1; 0: none */
 };
 
 enum seep_process_state {

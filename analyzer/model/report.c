@@ -5,8 +5,31 @@
 
 #include "analyzer/model/report.h"
 
+uint64_t seep_site_temporary(
+    const struct seep_report_histories *h, const struct seep_site *s)
+{
+	const struct seep_lifetime *l;
+
+	if (!s->history)
+		return 0;
+	l = &h->sites[s->history - 1].lifetime;
+	if (h->how.every == 1 || !l->begun)
+		return l->temporary;
+	return (uint64_t)((double)s->counts.alloc_blocks *
+			  (double)l->temporary / (double)l->begun);
+}
+
+void seep_report_histories_deinit(struct seep_report_histories *h)
+{
+	free(h->sites);
+	free(h->counts);
+	free(h->freed);
+	*h = (struct seep_report_histories){0};
+}
+
 void seep_report_process_deinit(struct seep_report_process *p)
 {
+	seep_report_histories_deinit(&p->histories);
 	seep_process_deinit(&p->process);
 	free(p->sites);
 	free(p->trends);

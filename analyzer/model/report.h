@@ -21,8 +21,32 @@ struct seep_site_trend {
 	uint32_t grew_in, of;
 };
 
+/* So many blocks were freed by this stack. */
+struct seep_freed_by {
+	uint32_t stack;
+	uint64_t blocks;
+};
+
+/* Histories of the blocks of one site. */
+struct seep_site_history {
+	struct seep_lifetime lifetime;
+	const struct seep_lifetime_count *counts; /* by class */
+	size_t nr_counts;
+	const struct seep_freed_by *freed; /* most blocks first */
+	size_t nr_freed;
+};
+
+struct seep_report_histories {
+	struct seep_history how;	 /* every is 0: there are none */
+	struct seep_site_history *sites; /* seep_site.history - 1 */
+	size_t nr_sites;
+	struct seep_lifetime_count *counts; /* what the sites point into */
+	struct seep_freed_by *freed;
+};
+
 struct seep_report_process {
 	struct seep_process process;
+	struct seep_report_histories histories;
 	struct seep_site *sites; /* those that pass the filters, sorted */
 	struct seep_site_trend *trends; /* of each site; NULL: no history */
 	size_t nr_sites;
@@ -36,6 +60,12 @@ struct seep_report {
 	struct seep_drop_cause causes[SEEP_NR_DROP_CAUSES];
 };
 
+/* Blocks of the site that were temporary, all of them and not of a sample: by
+ * the sample's share of what the site allocated. */
+uint64_t seep_site_temporary(
+    const struct seep_report_histories *h, const struct seep_site *s);
+
+void seep_report_histories_deinit(struct seep_report_histories *h);
 void seep_report_process_deinit(struct seep_report_process *p);
 void seep_report_deinit(struct seep_report *r);
 

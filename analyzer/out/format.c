@@ -123,6 +123,19 @@ const char *seep_format_ms(uint64_t ms, char buf[SEEP_FORMAT_MAX])
 	return buf;
 }
 
+const char *seep_format_ns(uint64_t ns, char buf[SEEP_FORMAT_MAX])
+{
+	if (ns >= 1000000000)
+		return seep_format_ms(ns / 1000000, buf);
+	if (ns >= 1000000)
+		snprintf(buf, SEEP_FORMAT_MAX, "%.1f ms", (double)ns / 1e6);
+	else if (ns >= 1000)
+		snprintf(buf, SEEP_FORMAT_MAX, "%.1f us", (double)ns / 1e3);
+	else
+		snprintf(buf, SEEP_FORMAT_MAX, "%" PRIu64 " ns", ns);
+	return buf;
+}
+
 /* Length of the UTF-8 character at s, 0 when it is none. */
 static int utf8_length(const unsigned char *s)
 {

@@ -38,6 +38,9 @@ const char *seep_format_about_delta_blocks(
 /* "12 ms", "3.4 s", "5 min 10 s", "2 h 3 min", "4 d 5 h" */
 const char *seep_format_ms(uint64_t ms, char buf[SEEP_FORMAT_MAX]);
 
+/* "850 ns", "12.3 us", "4.5 ms"; from a second on as seep_format_ms(). */
+const char *seep_format_ns(uint64_t ns, char buf[SEEP_FORMAT_MAX]);
+
 /* Without anything that a terminal obeys: control characters as \xNN, also in
  * their UTF-8 forms. */
 void seep_print_safe(FILE *f, const char *text);

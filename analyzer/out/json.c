@@ -14,6 +14,7 @@
  * lack of memory anywhere shows at the end as an object that is not there.
  */
 #define DUMP_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII)
+#define MAX_FREERS 8
 
 static struct seep_error *no_memory(void)
 {
@@ -245,9 +246,31 @@ static const char *state_of(const struct seep_process *p)
 	return "exited";
 }
 
-static json_t *process(
-    const struct seep_report *r, const struct seep_process *p)
+static json_t *histories(const struct seep_report_histories *h)
 {
+	struct seep_lifetime all = {0};
+	json_t *j;
+
+	if (!h->how.every)
+		return json_null();
+	for (size_t i = 0; i < h->nr_sites; i++)
+		seep_lifetime_add(&all, &h->sites[i].lifetime);
+	j = json_object();
+	json_object_set_new(j, "every", number(h->how.every));
+	json_object_set_new(
+	    j, "lossless", json_boolean(h->how.every == 1 && !h->how.lost));
+	json_object_set_new(j, "lost", number(h->how.lost));
+	json_object_set_new(j, "begun", number(all.begun));
+	json_object_set_new(j, "ended", number(all.ended));
+	json_object_set_new(j, "temporary", number(all.temporary));
+	json_object_set_new(j, "elsewhere", number(all.elsewhere));
+	return j;
+}
+
+static json_t *process(
+    const struct seep_report *r, const struct seep_report_process *rp)
+{
+	const struct seep_process *p = &rp->process;
 	json_t *j = json_object(), *inherited = json_object();
 
 	json_object_set_new(j, "pid", number(p->pid));
@@ -266,17 +289,93 @@ static json_t *process(
 	json_object_set_new(inherited, "bytes", number(p->inherited_bytes));
 	json_object_set_new(j, "inherited", inherited);
 	json_object_set_new(j, "memory", memory(p));
+	json_object_set_new(j, "histories", histories(&rp->histories));
 	return j;
 }
 
-static json_t *report_site(
-    const struct seep_site *s, uint64_t sample_bytes, struct stacks *stacks)
-{
-	json_t *j;
+/* ---- report: histories -------------------------------------------------- */
 
-	if (!seep_stack_load(&stacks->stack, stacks->stacks, s->stack))
+static json_t *quantile(const struct seep_site_history *h, unsigned percent)
+{
+	return number(seep_lifetime_quantile(
+	    &h->lifetime, h->counts, h->nr_counts, percent));
+}
+
+static json_t *lifetimes(const struct seep_site_history *h)
+{
+	const struct seep_lifetime *l = &h->lifetime;
+	json_t *j = json_object(), *list = json_array();
+
+	json_object_set_new(j, "begun", number(l->begun));
+	json_object_set_new(j, "ended", number(l->ended));
+	json_object_set_new(j, "temporary", number(l->temporary));
+	json_object_set_new(j, "temporary_bytes", number(l->temporary_bytes));
+	json_object_set_new(j, "elsewhere", number(l->elsewhere));
+	if (l->ended) {
+		json_object_set_new(j, "min_ns", number(l->min_ns));
+		json_object_set_new(j, "median_ns", quantile(h, 50));
+		json_object_set_new(j, "p95_ns", quantile(h, 95));
+		json_object_set_new(j, "max_ns", number(l->max_ns));
+		json_object_set_new(
+		    j, "mean_ns", number(l->total_ns / l->ended));
+	}
+	for (size_t i = 0; i < h->nr_counts; i++) {
+		json_t *c = json_object();
+
+		json_object_set_new(c, "from_ns",
+		    number(seep_lifetime_from(h->counts[i].class_)));
+		json_object_set_new(c, "blocks", number(h->counts[i].blocks));
+		json_array_append_new(list, c);
+	}
+	json_object_set_new(j, "histogram", list);
+	return j;
+}
+
+/* The stacks that freed the most; uses the scratch stack. */
+static json_t *freed_by(
+    const struct seep_site_history *h, struct stacks *stacks)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < h->nr_freed && i < MAX_FREERS; i++) {
+		json_t *j = json_object(), *frames = json_array();
+
+		if (!seep_stack_load(
+			&stacks->stack, stacks->stacks, h->freed[i].stack)) {
+			json_decref(j);
+			json_decref(frames);
+			json_decref(list);
+			return NULL;
+		}
+		for (size_t k = 0; k < stacks->stack.nr; k++)
+			json_array_append_new(
+			    frames, frame(stacks->stack.frames[k]));
+		json_object_set_new(j, "blocks", number(h->freed[i].blocks));
+		json_object_set_new(
+		    j, "fingerprint", json_string(stacks->stack.fingerprint));
+		json_object_set_new(j, "blame", number(stacks->stack.blame));
+		json_object_set_new(j, "frames", frames);
+		json_array_append_new(list, j);
+	}
+	return list;
+}
+
+static json_t *report_site(const struct seep_site *s,
+    const struct seep_report_process *rp, struct stacks *stacks)
+{
+	const struct seep_site_history *own =
+	    s->history ? &rp->histories.sites[s->history - 1] : NULL;
+	uint64_t sample_bytes = rp->process.sample_bytes;
+	json_t *j, *freed = own ? freed_by(own, stacks) : json_null();
+
+	if (!freed ||
+	    !seep_stack_load(&stacks->stack, stacks->stacks, s->stack)) {
+		json_decref(freed);
 		return NULL;
+	}
 	j = json_object();
+	json_object_set_new(j, "lifetimes", own ? lifetimes(own) : json_null());
+	json_object_set_new(j, "freed_by", freed);
 	json_object_set_new(
 	    j, "fingerprint", json_string(stacks->stack.fingerprint));
 	json_object_set_new(
@@ -305,12 +404,12 @@ struct seep_error *seep_json_report(
 		const struct seep_report_process *rp = &r->processes[i];
 
 		fputs(i ? ",\n" : "\n", f);
-		err = write_open(process(r, &rp->process), "sites", f);
+		err = write_open(process(r, rp), "sites", f);
 		for (size_t k = 0; k < rp->nr_sites && !err; k++) {
 			if (top && k == top)
 				break;
-			err = write_site(report_site(&rp->sites[k],
-					     rp->process.sample_bytes, &stacks),
+			err = write_site(
+			    report_site(&rp->sites[k], rp, &stacks),
 			    &stacks, !k, f);
 		}
 		fputs("]}", f);

@@ -6,6 +6,7 @@
 #include "analyzer/model/sample.h"
 #include "analyzer/out/format.h"
 #include "analyzer/out/out.h"
+#include "analyzer/out/text_history.h"
 
 #define FULL_PROCESSES	5  /* at most, unless all are asked for */
 #define SMALL_PROCESSES 12 /* lines of others */
@@ -356,6 +357,9 @@ static struct seep_error *print_sites(FILE *f, const struct seep_report *r,
 		    f, ++rank, s, rp->trends ? &rp->trends[i] : NULL, opt);
 		err = print_site_stack(
 		    f, r->stacks, s->stack, &stack, opt->depth);
+		if (!err &&
+		    !seep_text_site_history(f, rp, s, r->stacks, &stack))
+			err = no_memory();
 	}
 	seep_stack_deinit(&stack);
 	if (err)
@@ -386,6 +390,7 @@ static struct seep_error *print_process(FILE *f, const struct seep_report *r,
 	fputs(")\n", f);
 	print_drops(f, rp->process.drops, r->causes, "");
 	print_totals(f, &rp->process);
+	seep_text_histories(f, rp);
 	return print_sites(f, r, rp, opt);
 }
 

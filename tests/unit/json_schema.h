@@ -116,7 +116,8 @@ static inline bool schema_word(json_t *root, json_t *schema, const char *word,
 	if (!strcmp(word, "required")) {
 		json_array_foreach(value, i, one)
 		{
-			if (json_object_get(j, json_string_value(one)))
+			if (!json_is_object(j) ||
+			    json_object_get(j, json_string_value(one)))
 				continue;
 			snprintf(where + len, size - len, ".%s is missing",
 			    json_string_value(one));

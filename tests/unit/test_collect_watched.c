@@ -87,7 +87,8 @@ static void one_history(struct watched_fixture *x, uint64_t addr)
 
 static void put(struct watched_fixture *x)
 {
-	no_error(seep_watched_put(&x->w, x->sites, &x->sink->sink, 1));
+	no_error(seep_watched_put(
+	    &x->w, x->sites, &x->sink->sink, 1, seep_watched_lost(&x->w)));
 }
 
 START_TEST(a_sample_is_read_by_polling_and_says_that_it_is_one)

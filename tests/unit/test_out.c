@@ -117,6 +117,39 @@ static void add_process(struct fixture *f, uint32_t pid, uint64_t bytes)
 	};
 }
 
+/* The first site of the process has histories: four that ended of five. */
+static void add_histories(
+    struct fixture *f, struct seep_report_process *p, uint64_t every)
+{
+	struct seep_report_histories *h = &p->histories;
+
+	h->how.every = every;
+	h->nr_sites = 1;
+	h->sites = calloc(1, sizeof(*h->sites));
+	h->counts = calloc(2, sizeof(*h->counts));
+	h->freed = calloc(2, sizeof(*h->freed));
+	h->counts[0] =
+	    (struct seep_lifetime_count){seep_lifetime_class(100), 3};
+	h->counts[1] =
+	    (struct seep_lifetime_count){seep_lifetime_class(5000000), 1};
+	h->freed[0] = (struct seep_freed_by){f->numbers[0], 3};
+	h->freed[1] = (struct seep_freed_by){f->numbers[1], 1};
+	h->sites[0] = (struct seep_site_history){
+	    .lifetime = {.begun = 5,
+		.ended = 4,
+		.temporary = 3,
+		.elsewhere = 1,
+		.total_ns = 5000300,
+		.min_ns = 100,
+		.max_ns = 5000000},
+	    .counts = h->counts,
+	    .nr_counts = 2,
+	    .freed = h->freed,
+	    .nr_freed = 2,
+	};
+	p->sites[0].history = 1;
+}
+
 static void fixture_init(struct fixture *f)
 {
 	memset(f, 0, sizeof(*f));
@@ -172,6 +205,41 @@ START_TEST(drops_come_before_the_results)
 	ck_assert(find(f.text, "nested 3: operations that were skipped") <
 		  find(f.text, "alive "));
 	find(f.text, "cause-31 1");
+	fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(histories_say_how_long_and_who_freed)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	add_process(&f, 7, 1000);
+	add_histories(&f, &f.report.processes[0], 1);
+	done(&f, seep_text_report(&f.report, &usual, f.f));
+	find(f.text, "histories  of all 5 blocks, 4 ended, 3 of them temp");
+	find(f.text, "lifetime: median 1");
+	find(f.text, "95 % under 5.0 ms, 75 % temporary, 25 % freed by anot");
+	find(f.text, "\n      freed by: inner a.c:7 [inlined], 75 %\n"
+		     "                a;b");
+	fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(a_sample_of_histories_is_called_one)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	add_process(&f, 7, 1000);
+	add_histories(&f, &f.report.processes[0], 1024);
+	done(&f, seep_text_report(&f.report, &usual, f.f));
+	find(f.text, "histories  of a sample: 5 blocks, 4 ended");
+	find(f.text, "lifetime (of 4 sampled): median 1");
+	/* 7 were allocated: 3 of 5 are 4 of 7. */
+	ck_assert_uint_eq(seep_site_temporary(&f.report.processes[0].histories,
+			      &f.report.processes[0].sites[0]),
+	    4);
 	fixture_deinit(&f);
 }
 END_TEST
@@ -344,6 +412,7 @@ START_TEST(a_report_is_as_its_schema_says)
 	f.report.processes[0].process.drops[6] = 3;
 	f.report.processes[1].process.exit_signal = 9;
 	f.report.processes[1].process.exit_code = -1;
+	add_histories(&f, &f.report.processes[0], 1);
 	done(&f, seep_json_report(&f.report, 0, f.f));
 	j = schema_parse("seep-report-1", f.text);
 	p = json_array_get(json_object_get(j, "processes"), 0);
@@ -487,6 +556,8 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tc, drops_come_before_the_results);
+	tcase_add_test(tc, histories_say_how_long_and_who_freed);
+	tcase_add_test(tc, a_sample_of_histories_is_called_one);
 	tcase_add_test(tc, bytes_have_all_their_digits);
 	tcase_add_test(tc, the_blame_frame_comes_first_and_main_last);
 	tcase_add_test(tc, a_long_path_keeps_its_end);
