@@ -17,11 +17,14 @@
 #ifndef SEEP_PRELOAD_CALLER_H
 #define SEEP_PRELOAD_CALLER_H
 
+#if defined(SEEP_CAPTURE_LIBUNWIND)
+#include "preload/cpu.h"
+#include "preload/other/caller.h"
+#elif defined(__x86_64__)
 #include "preload/cfi.h"
-
-#if defined(__x86_64__)
 #include "preload/x86_64/caller.h"
 #elif defined(__aarch64__)
+#include "preload/cfi.h"
 #include "preload/aarch64/caller.h"
 #endif
 

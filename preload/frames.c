@@ -37,6 +37,11 @@ void seep_frames_unload_end(void)
 	atomic_fetch_sub(&seep_cfi_closing, 1);
 }
 
+bool seep_frames_begin(void)
+{
+	return seep_cfi_init();
+}
+
 bool seep_frames_init(struct seep_frames *f)
 {
 	memset(f, 0, sizeof(*f));

@@ -18,8 +18,10 @@
 
 #include "preload/caller.h"
 #include "preload/objects.h"
-#include "preload/recall.h"
 #include "wire/tree.h"
+#ifndef SEEP_CAPTURE_LIBUNWIND
+#include "preload/recall.h"
+#endif
 
 struct seep_edge {
 	uint64_t pc; /* with bit 63 for an interrupted pc */
@@ -28,6 +30,11 @@ struct seep_edge {
 
 #define SEEP_NEAR_MODULES 4u
 
+#ifdef SEEP_CAPTURE_LIBUNWIND
+struct seep_frames {
+	uint64_t *pcs; /* room for a stack: nothing is kept */
+};
+#else
 struct seep_frames {
 	struct seep_recall recall;
 	struct seep_edge *edges;
@@ -39,6 +46,7 @@ struct seep_frames {
 		uint32_t module;
 	} near[SEEP_NEAR_MODULES];
 };
+#endif
 
 /* What captures share: set once per segment, before the first capture. */
 struct seep_capture {
@@ -47,6 +55,9 @@ struct seep_capture {
 	uint64_t main_stack_end; /* of the first thread; 0: unknown */
 };
 extern struct seep_capture seep_capture;
+
+/* What all threads share; false without memory. */
+bool seep_frames_begin(void);
 
 bool seep_frames_init(struct seep_frames *f);
 /* Forgets all stacks and nodes: for another segment. */
@@ -61,6 +72,9 @@ uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame);
  * The node of the stack whose innermost frame is the caller of the function
  * that this SEEP_FRAME is of.
  */
+#ifdef SEEP_CAPTURE_LIBUNWIND
+uint32_t seep_frames_capture(struct seep_frames *f, void **frame);
+#else
 static inline uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 {
 	uint64_t pc = seep_caller_pc(frame);
@@ -80,6 +94,7 @@ static inline uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 	}
 	return seep_frames_capture_slow(f, frame);
 }
+#endif
 uint32_t seep_frames_capture_nested(void **frame);
 
 /*
@@ -88,6 +103,14 @@ uint32_t seep_frames_capture_nested(void **frame);
  */
 uint32_t seep_frames_walk(
     void **frame, uint64_t *pcs, uint32_t room, bool *cut);
+
+/* Does this thread allocate because a capture opens libunwind (frames_unw.c)?
+ * Then what it allocates is ours and not the program's. */
+#ifdef SEEP_CAPTURE_LIBUNWIND
+extern __thread bool seep_frames_own;
+#else
+#define seep_frames_own false
+#endif
 
 /* A module is about to be, or has been, unloaded. */
 void seep_frames_unload_begin(void);

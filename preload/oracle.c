@@ -12,7 +12,9 @@
  * libunwind goes on where there is no CFI: it takes the code for a PLT entry or
  * the frame pointer for a frame chain. That is a guess; our stacks end there.
  */
+#define UNW_LOCAL_ONLY
 #include <fcntl.h>
+#include <libunwind.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +49,27 @@ struct state {
 	bool busy;
 	struct walk path, fresh, unw;
 };
+
+static struct {
+	int (*getcontext)(unw_context_t *);
+	int (*init_local)(unw_cursor_t *, unw_context_t *);
+	int (*step)(unw_cursor_t *);
+	int (*get_reg)(unw_cursor_t *, int, unw_word_t *);
+	int (*backtrace)(void **, int);
+	void (*flush_cache)(unw_addr_space_t, unw_word_t, unw_word_t);
+	unw_addr_space_t *local;
+} unw;
+
+static bool bind(void *lib)
+{
+	return SEEP_UNW_BIND(lib, unw.getcontext, unw_tdep_getcontext) &&
+	       SEEP_UNW_BIND(lib, unw.init_local, unw_init_local) &&
+	       SEEP_UNW_BIND(lib, unw.step, unw_step) &&
+	       SEEP_UNW_BIND(lib, unw.get_reg, unw_get_reg) &&
+	       SEEP_UNW_BIND(lib, unw.backtrace, unw_backtrace) &&
+	       SEEP_UNW_BIND(lib, unw.flush_cache, unw_flush_cache) &&
+	       SEEP_UNW_BIND(lib, unw.local, unw_local_addr_space);
+}
 
 static __thread struct state *self;
 static struct seep_oracle_sums *sums;
@@ -148,7 +171,7 @@ static bool is_ours(uint64_t pc)
 static inline __attribute__((always_inline)) void unwind_quickly(struct walk *w)
 {
 	uint32_t own = 0;
-	int nr = seep_unw.backtrace((void **)w->pc, MAX_FRAMES);
+	int nr = unw.backtrace((void **)w->pc, MAX_FRAMES);
 
 	w->nr = nr > 0 ? (uint32_t)nr : 0;
 	while (own < w->nr && is_ours(w->pc[own]))
@@ -165,12 +188,12 @@ static inline __attribute__((always_inline)) void unwind_by_steps(
 	unw_word_t pc;
 
 	w->nr = 0;
-	seep_unw.flush_cache(*seep_unw.local, 0, 0);
-	seep_unw.getcontext(&context);
-	if (seep_unw.init_local(&cursor, &context) < 0)
+	unw.flush_cache(*unw.local, 0, 0);
+	unw.getcontext(&context);
+	if (unw.init_local(&cursor, &context) < 0)
 		return;
-	while (w->nr < MAX_FRAMES && seep_unw.step(&cursor) > 0) {
-		if (seep_unw.get_reg(&cursor, UNW_REG_IP, &pc) < 0 || !pc)
+	while (w->nr < MAX_FRAMES && unw.step(&cursor) > 0) {
+		if (unw.get_reg(&cursor, UNW_REG_IP, &pc) < 0 || !pc)
 			return;
 		if (w->nr || !is_ours(pc))
 			w->pc[w->nr++] = pc;
@@ -310,7 +333,7 @@ static __attribute__((noinline)) void compare(
 		count(SEEP_ORACLE_FULL, 1);
 		return;
 	}
-	if (!seep_unw_ready(s->path.pc, s->path.nr)) {
+	if (!seep_unw_ready("libunwind.so.8", bind, s->path.pc, s->path.nr)) {
 		count(SEEP_ORACLE_EARLY, 1);
 		return;
 	}

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "preload/cfi.h"
 #include "preload/collector.h"
 #include "preload/env.h"
 #include "preload/frames.h"
@@ -167,7 +166,7 @@ static bool start(bool forked)
 
 		read_texts(&texts);
 		seep_sys_debugging = debug && *debug == '1';
-		if (!seep_objects_available() || !seep_cfi_init())
+		if (!seep_objects_available() || !seep_frames_begin())
 			return false;
 		find_own_path();
 		seep_collector_find();

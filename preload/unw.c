@@ -1,42 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* unw.c - libunwind inside a traced process, kept to ourselves */
+/* unw.c - opens libunwind inside a traced process, and keeps it to ourselves */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include "config.h"
 #include "preload/objects.h"
 #include "preload/unw.h"
 
-struct seep_unw seep_unw;
-
-/* libunwind.h gives each function a name of its own for each CPU. */
-#define NAME_OF(function) QUOTED(function)
-#define QUOTED(name)	  #name
-#define FIND(lib, member, function)                                            \
-	find(lib, NAME_OF(function), &seep_unw.member, sizeof(seep_unw.member))
-
-static bool find(void *lib, const char *name, void *ret, size_t bytes)
+bool seep_unw_find(void *handle, const char *name, void *pointer)
 {
-	void *p = dlsym(lib, name);
+	void *p = dlsym(handle, name);
 
 	/* ISO C has no conversion from an object to a function pointer. */
-	memcpy(ret, &p, bytes);
+	memcpy(pointer, &p, sizeof(p));
 	return p != NULL;
-}
-
-static bool open_library(void)
-{
-	void *lib = dlopen(SEEP_LIBUNWIND, RTLD_NOW | RTLD_LOCAL);
-
-	return lib && FIND(lib, getcontext, unw_tdep_getcontext) &&
-	       FIND(lib, init_local, unw_init_local) &&
-	       FIND(lib, get_reg, unw_get_reg) &&
-	       FIND(lib, backtrace, unw_backtrace) &&
-	       FIND(lib, flush_cache, unw_flush_cache) &&
-	       FIND(lib, local, unw_local_addr_space) &&
-	       FIND(lib, step, unw_step);
 }
 
 static bool in_loader(uint64_t pc)
@@ -60,14 +38,17 @@ static bool can_open(const uint64_t *pcs, uint32_t nr)
 
 enum { CLOSED, OPENING, OPEN, NONE };
 
-bool seep_unw_ready(const uint64_t *pcs, uint32_t nr)
+bool seep_unw_ready(const char *library, bool (*bind)(void *handle),
+    const uint64_t *pcs, uint32_t nr)
 {
 	static _Atomic int state;
 	int now = atomic_load_explicit(&state, memory_order_acquire);
 
 	if (now == CLOSED && can_open(pcs, nr) &&
 	    atomic_compare_exchange_strong(&state, &now, OPENING)) {
-		now = open_library() ? OPEN : NONE;
+		void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+
+		now = handle && bind(handle) ? OPEN : NONE;
 		/* release: the functions before the word that they are there.
 		 */
 		atomic_store_explicit(&state, now, memory_order_release);

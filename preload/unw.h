@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unw.h - libunwind inside a traced process, kept to ourselves
+ * unw.h - opens libunwind inside a traced process, and keeps it to ourselves
  *
  * Not part of the ordinary library. libunwind.so also defines _Unwind_* and
  * backtrace(): linked the usual way it would become the program's unwinder for
@@ -20,24 +20,23 @@
 #ifndef SEEP_PRELOAD_UNW_H
 #define SEEP_PRELOAD_UNW_H
 
-#define UNW_LOCAL_ONLY
-#include <libunwind.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-struct seep_unw {
-	int (*getcontext)(unw_context_t *);
-	int (*init_local)(unw_cursor_t *, unw_context_t *);
-	int (*step)(unw_cursor_t *);
-	int (*get_reg)(unw_cursor_t *, int, unw_word_t *);
-	int (*backtrace)(void **, int);
-	void (*flush_cache)(unw_addr_space_t, unw_word_t, unw_word_t);
-	unw_addr_space_t *local;
-};
-extern struct seep_unw seep_unw;
+/*
+ * Is it there? Opens it if it can be opened in the middle of the allocation
+ * whose stack this is, innermost pc first, as far as it is known. `bind` looks
+ * up what the caller needs; false: something is missing.
+ */
+bool seep_unw_ready(const char *library, bool (*bind)(void *handle),
+    const uint64_t *pcs, uint32_t nr);
 
-/* Is it there? Opens it if it can be opened in the middle of the allocation
- * whose stack this is, innermost pc first. */
-bool seep_unw_ready(const uint64_t *pcs, uint32_t nr);
+/* libunwind.h gives each function a name of its own for each CPU. */
+#define SEEP_UNW_BIND(handle, pointer, function)                               \
+	seep_unw_find(handle, SEEP_UNW_NAME(function), &(pointer))
+#define SEEP_UNW_NAME(function)	 SEEP_UNW_QUOTED(function)
+#define SEEP_UNW_QUOTED(name)	 #name
+
+bool seep_unw_find(void *handle, const char *name, void *pointer);
 
 #endif

@@ -14,8 +14,8 @@ SUMS = ("stacks", "frames", "stepped", "wrong", "fresh", "fallback", "off",
         "room", "no_cfi", "guessed", "shorter", "stale", "full", "early",
         "own")
 BAD = ("wrong", "fresh", "shorter")
-ROW = ("stacks", "frames", "wrong", "fresh", "fallback", "off", "no_cfi",
-       "guessed", "shorter", "stale")
+ROW = (("stacks",), ("frames",), BAD, ("fallback", "off"), ("no_cfi",),
+       ("guessed",))
 
 
 def read_sums(path):
@@ -28,7 +28,7 @@ def main(path, name=None):
     sums = read_sums(path)
     if name:
         print("| %s | %s |" % (name, " | ".join(
-            format(sums[s], ",") for s in ROW)))
+            format(sum(sums[s] for s in column), ",") for column in ROW)))
     else:
         for s in SUMS:
             print("%-9s %d" % (s, sums[s]))
