@@ -6,7 +6,6 @@
  * many pages as the file has: a segment with loops or shared pages ends as
  * corrupt instead of never.
  */
-#include <stdbool.h>
 #include <string.h>
 
 #include "wire/read.h"
@@ -421,7 +420,7 @@ struct counters_arg {
 	void *ctx;
 };
 
-#define BATCH 128u
+#define BATCH 512u
 
 static enum seep_read_status slot_counters(
     struct seep_reader *r, const struct seep_thread_slot *s, void *arg)
@@ -446,11 +445,14 @@ static enum seep_read_status slot_counters(
 			TRY(get(r, at + nr * 4 + (nr + i) * sizeof(*spread),
 			    spread, n * sizeof(*spread)));
 		for (size_t k = 0; k < n; k++) {
-			struct seep_totals t = {.sums = sums_of(&c[k])};
+			struct seep_totals t = {0};
 
+			if (!keys[k])
+				continue;
+			t.sums = sums_of(&c[k]);
 			if (sampled)
 				t.spread = sums_of(&spread[k]);
-			if (keys[k] && a->fn(a->ctx, keys[k], &t))
+			if (a->fn(a->ctx, keys[k], &t))
 				return SEEP_READ_STOP;
 		}
 	}
@@ -463,6 +465,11 @@ enum seep_read_status seep_read_counters(
 	struct counters_arg a = {.fn = fn, .ctx = ctx};
 
 	return each_slot(r, slot_counters, &a);
+}
+
+bool seep_reader_has_one_thread(const struct seep_reader *r)
+{
+	return r->head.nr_slots <= 1 && !r->head.nested_slot;
 }
 
 /* ---- rings ------------------------------------------------------------- */

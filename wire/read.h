@@ -15,6 +15,8 @@
 #ifndef SEEP_WIRE_READ_H
 #define SEEP_WIRE_READ_H
 
+#include <stdbool.h>
+
 #include "wire/layout.h"
 
 enum seep_read_status {
@@ -93,6 +95,9 @@ typedef int seep_counter_fn(
     void *ctx, uint32_t node, const struct seep_totals *t);
 enum seep_read_status seep_read_counters(
     struct seep_reader *r, seep_counter_fn *fn, void *ctx);
+/* At the last refresh no more than one thread had counters: each node comes
+ * once, with all there is of it. */
+bool seep_reader_has_one_thread(const struct seep_reader *r);
 
 /* Page numbers of the threads' rings (ring.h), which fn gets one by one, with
  * the thread's tid. Nonzero stops. */

@@ -90,6 +90,9 @@ struct seep_sites {
 	struct table by_node;	   /* struct counted */
 	struct seep_sums *spreads; /* sampled: variances */
 	uint32_t nr_spreads, spread_room;
+	struct counted *past; /* a heap, the fewest bytes first */
+	uint32_t nr_past, max_past;
+	bool one_thread;
 	struct table by_size; /* struct group, by node and size */
 	bool all_rows;	      /* what the sink has is not known: give it all */
 	bool no_memory;	      /* a callback could not go on */
@@ -167,6 +170,9 @@ static void drop_counted(struct seep_sites *s)
 	free(s->spreads);
 	s->spreads = NULL;
 	s->nr_spreads = s->spread_room = 0;
+	free(s->past);
+	s->past = NULL;
+	s->nr_past = 0;
 }
 
 void seep_sites_destroy(struct seep_sites *s)
@@ -564,14 +570,73 @@ static bool reserve_spread(struct seep_sites *s)
 	return true;
 }
 
+static bool is_known(const struct seep_sites *s, uint32_t node)
+{
+	uint32_t chunk = node / IDS_PER_CHUNK;
+
+	return chunk < s->nr_chunks && s->ids[chunk] &&
+	       s->ids[chunk][node % IDS_PER_CHUNK];
+}
+
+/* Nothing of it lives, and the sink has never heard of it. */
+static bool is_past(const struct seep_sites *s, const struct counted *c)
+{
+	return c->sums.alloc_blocks == c->sums.free_blocks &&
+	       c->sums.alloc_bytes == c->sums.free_bytes &&
+	       !is_known(s, c->node);
+}
+
+static bool fewer_bytes(const struct counted *a, const struct counted *b)
+{
+	return a->sums.alloc_bytes < b->sums.alloc_bytes;
+}
+
+static void sink_down(struct counted *heap, uint32_t nr, struct counted c)
+{
+	uint32_t at = 0, child;
+
+	for (; (child = 2 * at + 1) < nr; at = child) {
+		if (child + 1 < nr &&
+		    fewer_bytes(&heap[child + 1], &heap[child]))
+			child++;
+		if (!fewer_bytes(&heap[child], &c))
+			break;
+		heap[at] = heap[child];
+	}
+	heap[at] = c;
+}
+
+static void rise(struct counted *heap, uint32_t at, struct counted c)
+{
+	for (; at && fewer_bytes(&c, &heap[(at - 1) / 2]); at = (at - 1) / 2)
+		heap[at] = heap[(at - 1) / 2];
+	heap[at] = c;
+}
+
+/* Of the past sites those with the most bytes are kept, as many as are wanted:
+ * big compilers have a hundred thousand of them. */
+static void note_past(struct seep_sites *s, const struct counted *c)
+{
+	if (s->nr_past < s->max_past)
+		rise(s->past, s->nr_past++, *c);
+	else if (s->max_past && fewer_bytes(&s->past[0], c))
+		sink_down(s->past, s->nr_past, *c);
+}
+
 static int add_counter(void *ctx, uint32_t node, const struct seep_totals *t)
 {
 	struct seep_sites *s = ctx;
 	struct table *table = &s->by_node;
-	struct counted *c;
+	struct counted *c, now = {.node = node, .sums = t->sums};
 	uint32_t *place;
 	bool rehash;
 
+	/* Without another thread this is all there is of it. */
+	if (s->one_thread && !s->sample_bytes && !s->all_rows &&
+	    is_past(s, &now)) {
+		note_past(s, &now);
+		return 0;
+	}
 	if (!reserve(table, sizeof(*c), &rehash) ||
 	    (s->sample_bytes && !reserve_spread(s))) {
 		s->no_memory = true;
@@ -634,11 +699,16 @@ static void add_alive(const struct seep_sites *s,
 	}
 }
 
-static struct seep_error *read_counters(struct seep_sites *s)
+static struct seep_error *read_counters(struct seep_sites *s, uint32_t max_past)
 {
 	enum seep_read_status st;
 
 	drop_counted(s);
+	s->past = calloc(max_past + 1, sizeof(*s->past));
+	if (!s->past)
+		return out_of_memory();
+	s->max_past = max_past;
+	s->one_thread = seep_reader_has_one_thread(s->reader);
 	s->no_memory = false;
 	st = seep_read_counters(s->reader, add_counter, s);
 	if (s->no_memory)
@@ -648,84 +718,61 @@ static struct seep_error *read_counters(struct seep_sites *s)
 	return seep_sites_catch_up(s);
 }
 
-static bool is_known(const struct seep_sites *s, uint32_t node)
+/* Moves the sites that need a row to the front of the array; how many. */
+static uint32_t choose(struct seep_sites *s)
 {
-	uint32_t chunk = node / IDS_PER_CHUNK;
+	uint32_t nr = 0;
 
-	return chunk < s->nr_chunks && s->ids[chunk] &&
-	       s->ids[chunk][node % IDS_PER_CHUNK];
-}
+	for (uint32_t i = 0; i < s->by_node.nr; i++) {
+		const struct counted *c = &counted_of(s)[i];
 
-/* Nothing of it lives, and the sink has never heard of it. */
-static bool is_past(const struct seep_sites *s, const struct counted *c)
-{
-	return c->sums.alloc_blocks == c->sums.free_blocks &&
-	       c->sums.alloc_bytes == c->sums.free_bytes &&
-	       !is_known(s, c->node);
-}
-
-static int by_bytes(const void *a, const void *b)
-{
-	uint64_t x = ((const struct counted *)a)->sums.alloc_bytes;
-	uint64_t y = ((const struct counted *)b)->sums.alloc_bytes;
-
-	return x < y ? 1 : -(x > y);
-}
-
-/*
- * Sorts the array: first the sites that need a row, then, by allocated bytes,
- * as many of those as `max_past` allows of which nothing lives any more. Big
- * compilers have a hundred thousand of them.
- */
-static uint32_t choose(struct seep_sites *s, uint32_t max_past)
-{
-	uint32_t nr = 0, all = 0;
-
-	for (uint32_t i = 0; i < s->by_node.nr; i++)
-		if (counted_of(s)[i].sums.alloc_blocks ||
-		    counted_of(s)[i].sums.free_blocks)
-			counted_of(s)[all++] = counted_of(s)[i];
-	for (uint32_t i = 0; i < all; i++) {
-		struct counted c = counted_of(s)[i];
-
-		if (is_past(s, &c))
+		if (!c->sums.alloc_blocks && !c->sums.free_blocks)
 			continue;
-		counted_of(s)[i] = counted_of(s)[nr];
-		counted_of(s)[nr++] = c;
+		if (!s->all_rows && is_past(s, c))
+			note_past(s, c);
+		else
+			counted_of(s)[nr++] = *c;
 	}
-	if (all - nr <= max_past)
-		return all;
-	if (max_past)
-		qsort(counted_of(s) + nr, all - nr, sizeof(struct counted),
-		    by_bytes);
-	return nr + max_past;
+	return nr;
+}
+
+static struct seep_error *add_rows(
+    struct seep_sites *s, const struct counted *list, uint32_t nr)
+{
+	struct seep_error *err = NULL;
+
+	for (uint32_t i = 0; !err && i < nr; i++) {
+		struct seep_site_row *row = &s->rows[s->nr_rows++];
+
+		row->counts = seep_counts_of(&list[i].sums,
+		    s->spreads ? &s->spreads[list[i].spread] : NULL,
+		    s->sample_bytes);
+		err = seep_sites_map(s, list[i].node, &row->site);
+	}
+	return err;
 }
 
 /* Reads the counters into s->rows, with room for `extra` more. */
 static struct seep_error *count(
     struct seep_sites *s, size_t extra, uint32_t max_past)
 {
-	struct seep_error *err = read_counters(s);
+	struct seep_error *err = read_counters(s, max_past);
 	uint32_t nr = 0;
 
 	free(s->rows);
 	s->rows = NULL;
 	s->nr_rows = 0;
 	if (!err) {
-		nr = choose(s, s->all_rows ? UINT32_MAX : max_past);
-		s->rows = malloc((nr + extra + 1) * sizeof(*s->rows));
+		nr = choose(s);
+		s->rows =
+		    malloc((nr + s->nr_past + extra + 1) * sizeof(*s->rows));
 		if (!s->rows)
 			err = out_of_memory();
 	}
-	for (uint32_t i = 0; !err && i < nr; i++) {
-		const struct counted *c = &counted_of(s)[i];
-		struct seep_site_row *row = &s->rows[s->nr_rows++];
-
-		row->counts = seep_counts_of(&c->sums,
-		    s->spreads ? &s->spreads[c->spread] : NULL,
-		    s->sample_bytes);
-		err = seep_sites_map(s, c->node, &row->site);
-	}
+	if (!err)
+		err = add_rows(s, counted_of(s), nr);
+	if (!err)
+		err = add_rows(s, s->past, s->nr_past);
 	/* Large, and needed once a second at most. */
 	drop_counted(s);
 	return err;

@@ -249,7 +249,7 @@ static inline int fake_read(void *ctx, uint64_t off, void *buf, size_t len)
 
 /* ---- the sink ---------------------------------------------------------- */
 
-#define FAKE_MAX 256
+#define FAKE_MAX 2048
 
 struct fake_sink_node {
 	int64_t parent, module;

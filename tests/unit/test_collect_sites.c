@@ -296,6 +296,51 @@ START_TEST(a_full_epoch_table_keeps_its_ends_and_order)
 }
 END_TEST
 
+/* Sites that have freed all that they allocated: 1 byte, 2, 3 and so on. */
+static void add_past_sites(struct fixture *f, uint32_t nr)
+{
+	enum { LOG = 12 };
+	enum seep_drop cause;
+	uint32_t page = seep_pool_alloc(
+	    &f->seg.pool, ((1u << LOG) * 36) / SEEP_PAGE, &cause);
+	uint32_t *keys = seep_pool_page(&f->seg.pool, page);
+	struct seep_counter *c = (struct seep_counter *)(keys + (1u << LOG));
+
+	ck_assert_uint_ne(page, 0);
+	for (uint32_t i = 0; i < nr; i++) {
+		/* in no order: 7 and nr have no common factor */
+		uint32_t bytes = i * 7 % nr + 1;
+
+		keys[i] = fake_node(&f->seg, 0, f->lib, bytes);
+		c[i].alloc_blocks = c[i].free_blocks = 1;
+		c[i].alloc_bytes = c[i].free_bytes = bytes;
+	}
+	f->seg.slot->table = (uint64_t)page * SEEP_PAGE << 8 | LOG;
+}
+
+START_TEST(of_past_sites_those_with_the_most_bytes_are_kept)
+{
+	enum { NR = 3001, KEPT = 1000 };
+	const struct seep_survivor_row *survivors;
+	const struct seep_site_row *rows;
+	struct fixture f;
+	size_t nr = 0;
+
+	set_up(&f);
+	add_past_sites(&f, NR);
+	/* What is of another thread may make up for it: then all are summed. */
+	f.seg.pool.head->nr_slots += (uint32_t)_i;
+	ck_assert_uint_eq(count(&f, &rows), 0);
+	ck_assert_uint_eq(scan(&f, &survivors), 0);
+	no_error(seep_sites_count_by_scan(f.sites, &rows, &nr));
+	ck_assert_uint_eq(nr, KEPT);
+	for (size_t i = 0; i < nr; i++)
+		ck_assert_uint_gt(rows[i].counts.alloc_bytes, NR - KEPT);
+	ck_assert_uint_eq(f.sink->nr_nodes, KEPT);
+	tear_down(&f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("collect_sites");
@@ -304,6 +349,8 @@ int main(void)
 	tcase_add_test(tc, counters_of_a_site_become_its_row);
 	tcase_add_test(tc, two_ids_of_one_path_are_one_site);
 	tcase_add_test(tc, nodes_without_data_never_reach_the_sink);
+	tcase_add_loop_test(
+	    tc, of_past_sites_those_with_the_most_bytes_are_kept, 0, 2);
 	tcase_add_test(tc, survivors_are_grouped_by_site_and_size);
 	tcase_add_test(tc, births_are_the_times_of_their_epochs);
 	tcase_add_test(tc, at_the_end_the_map_says_what_lives);
