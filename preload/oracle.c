@@ -308,7 +308,7 @@ static void judge(struct state *s, bool exact_end)
 		if (why == SEEP_ORACLE_NO_CFI && s->unw.nr > s->path.nr)
 			why = SEEP_ORACLE_GUESSED;
 		count(why, 1);
-		if (why == SEEP_ORACLE_FALLBACK || why == SEEP_ORACLE_OFF)
+		if (why != SEEP_ORACLE_NO_CFI)
 			show(s, "cut", at);
 	} else if (at == s->unw.nr && s->path.nr > at) {
 		count(SEEP_ORACLE_SHORTER, 1);
