@@ -2,6 +2,7 @@
 /* segment.c - making the segment: a sealed memfd, mapped, backed as it grows */
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -22,6 +23,7 @@
 
 static bool populate_missing; /* a kernel before 5.14 */
 static bool quiet;	      /* all of it is writable, make no calls */
+static uint64_t page_bytes;   /* of the kernel: 4, 16 or 64 KiB */
 
 static void touch(unsigned char *p, uint64_t len)
 {
@@ -31,10 +33,13 @@ static void touch(unsigned char *p, uint64_t len)
 		    (_Atomic unsigned char *)p + i, 0, memory_order_relaxed);
 }
 
+/* Outwards to pages of the kernel's, which may be larger than the segment's:
+ * that part of them which is backed already does not mind. */
 static int back(struct seep_pool *p, uint64_t first, uint64_t nr)
 {
-	unsigned char *at = p->base + first * SEEP_PAGE;
-	uint64_t len = nr * SEEP_PAGE;
+	uint64_t from = first * SEEP_PAGE & ~(page_bytes - 1);
+	uint64_t len = (first + nr) * SEEP_PAGE - from;
+	unsigned char *at = p->base + from;
 	long err;
 
 	if (quiet) { /* all of it is writable already */
@@ -128,6 +133,7 @@ long seep_segment_map(struct seep_pool *pool)
 	uint64_t bytes = SEGMENT_MAX, as = limit_of(RLIMIT_AS), wanted;
 	long fd, p;
 
+	page_bytes = getauxval(AT_PAGESZ);
 	if (as != RLIM_INFINITY && as / 4 < bytes)
 		bytes = as / 4 & ~(uint64_t)(SEEP_PAGE - 1);
 	wanted = bytes;

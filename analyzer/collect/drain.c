@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +29,7 @@ struct seep_drain_ring {
 	struct seep_segment *seg;
 	struct seep_history_reader reader;
 	struct seep_histories *histories;
+	uint64_t at;
 	size_t mapped;
 	bool all;		/* no sample: the thread's */
 	uint64_t lost_before;	/* by another collector */
@@ -237,10 +237,10 @@ static struct seep_error *map_ring(
 	    head.log > SEEP_HISTORY_LOG_MAX ||
 	    seep_history_bytes(head.log) > file - at)
 		return bad_ring();
+	r->at = at;
 	r->mapped = (size_t)seep_history_bytes(head.log);
-	p = mmap(NULL, r->mapped, PROT_READ | PROT_WRITE, MAP_SHARED,
-	    seg->fds[SEEP_SEGMENT_FD], (off_t)at);
-	if (p == MAP_FAILED)
+	p = seep_segment_view(seg, at, r->mapped);
+	if (!p)
 		return seep_error_errno(errno, "segment: mapping histories");
 	seep_history_reader_init(&r->reader, p, head.log);
 	r->lost_before = seep_history_not_kept(&r->reader);
@@ -294,7 +294,7 @@ void seep_drain_detach(struct seep_drain_ring *r)
 		;
 	*at = r->next;
 	pthread_mutex_unlock(&r->drain->lock);
-	munmap(r->reader.ring, r->mapped);
+	seep_segment_unview(r->reader.ring, r->at, r->mapped);
 	seep_histories_destroy(r->histories);
 	free(r);
 }

@@ -249,6 +249,25 @@ bool seep_segment_is_replaced(const struct seep_segment *seg)
 	return pread(seg->fds[SEEP_SEGMENT_MEM], &byte, 1, 0x1000) == 0;
 }
 
+/* Whatever the size of the kernel's pages is, it divides this. */
+#define VIEW_ALIGN 65536u
+
+void *seep_segment_view(struct seep_segment *seg, uint64_t at, size_t bytes)
+{
+	size_t before = at % VIEW_ALIGN;
+	char *p = mmap(NULL, before + bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+	    seg->fds[SEEP_SEGMENT_FD], (off_t)(at - before));
+
+	return p == MAP_FAILED ? NULL : p + before;
+}
+
+void seep_segment_unview(void *view, uint64_t at, size_t bytes)
+{
+	size_t before = at % VIEW_ALIGN;
+
+	munmap((char *)view - before, before + bytes);
+}
+
 struct events {
 	struct seep_segment *seg;
 	seep_segment_event_fn *fn;
@@ -262,17 +281,15 @@ static int empty_ring(void *ctx, uint32_t tid, uint64_t page)
 	struct seep_event e;
 	struct seep_ring *ring;
 	uint64_t pos[8];
-	off_t at = (off_t)(page * SEEP_PAGE);
+	uint64_t at = page * SEEP_PAGE;
 
 	(void)tid;
 	/* head and tail are 32 bytes apart; mostly there is nothing. */
 	if (!page || page >= ev->seg->reader.file_bytes / SEEP_PAGE ||
-	    read_segment(ev->seg, (uint64_t)at, pos, sizeof(pos)) ||
-	    pos[0] == pos[4])
+	    read_segment(ev->seg, at, pos, sizeof(pos)) || pos[0] == pos[4])
 		return 0;
-	ring = mmap(NULL, SEEP_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
-	    ev->seg->fds[SEEP_SEGMENT_FD], at);
-	if (ring == MAP_FAILED)
+	ring = seep_segment_view(ev->seg, at, SEEP_PAGE);
+	if (!ring)
 		return 0;
 	/* No more than it can hold: the writer may be at work. */
 	for (size_t i = 0; i < SEEP_RING_DATA / sizeof(e); i++) {
@@ -285,7 +302,7 @@ static int empty_ring(void *ctx, uint32_t tid, uint64_t page)
 			break;
 		ev->fn(ev->ctx, &e, text);
 	}
-	munmap(ring, SEEP_PAGE);
+	seep_segment_unview(ring, at, SEEP_PAGE);
 	return 0;
 }
 

@@ -48,6 +48,13 @@ SEEP_DEFINE_CLEANUP(struct seep_segment *, seep_segment_close)
  * layout.h); -1 and errno. The caller closes it. */
 int seep_segment_make(uint64_t bytes);
 
+/*
+ * Maps part of the segment, to write to it; NULL and errno if it cannot be.
+ * Pages of the segment need not be pages of the kernel, see SEEP_PAGE.
+ */
+void *seep_segment_view(struct seep_segment *seg, uint64_t at, size_t bytes);
+void seep_segment_unview(void *view, uint64_t at, size_t bytes);
+
 void seep_segment_set_epoch(struct seep_segment *seg, uint32_t epoch);
 uint32_t seep_segment_epoch(const struct seep_segment *seg);
 void seep_segment_beat(struct seep_segment *seg, uint64_t now_ns);
