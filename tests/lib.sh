@@ -128,24 +128,26 @@ trace()
 {
 	rm -f rec
 	status=0
-	if [ -n "$EMULATOR" ]; then
-		trace_emulated "$@"
-	else
-		run_within "$LIMIT" "$SEEP" run -q $RUN_OPTIONS -o rec -- "$@" \
-		    3>>truth || status=$?
-	fi
+	traced_by "run_within $LIMIT" "$@" 3>>truth || status=$?
 	[ $status -ne 124 ] || fail "hangs under seep: $*"
 	[ -s rec ] || fail "no recording of: $*"
 }
 
-# The emulator itself is not traced; it sets what the program in it preloads.
-trace_emulated()
+# traced_by WRAPPER PROG ARG...: into ./rec; returns its status. An emulator is
+# not traced itself; it sets what the program in it preloads.
+traced_by()
 {
-	# shellcheck disable=SC2086 # a command with its options
-	run_within "$LIMIT" "$PYTHON3" "$tests/tools/collect_for.py" \
-	    "$SEEP" rec $EMULATOR -E LD_PRELOAD="$SEEP_SHIM" "$@" 3>>truth ||
-	    status=$?
-	[ $status -eq 124 ] || wait_for_recording rec
+	wrapper=$1 ended=0
+	shift
+	# shellcheck disable=SC2086 # commands with their options
+	if [ -n "$EMULATOR" ]; then
+		$wrapper "$PYTHON3" "$tests/tools/collect_for.py" "$SEEP" rec \
+		    $EMULATOR -E LD_PRELOAD="$SEEP_SHIM" "$@" || ended=$?
+		[ $ended -eq 124 ] || wait_for_recording rec
+	else
+		$wrapper "$SEEP" run -q $RUN_OPTIONS -o rec -- "$@" || ended=$?
+	fi
+	return $ended
 }
 
 # trace_ok PROG ARG...: the same, and it must end with 0

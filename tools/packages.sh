@@ -13,8 +13,10 @@ packages_check='check clang clang-format libunwind-dev
 	redis-server redis-tools nginx-light musl-tools
 	libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev'
 
-# For one test of a 32-bit child, where the machine can have it.
-packages_wanted='gcc-multilib'
+# For tests of 32-bit programs (gcc-multilib would bring these, too, but drives
+# out compilers for other CPUs), and for the shim of aarch64 under an emulator.
+packages_wanted='libc6-dev-i386 lib32gcc-12-dev g++-aarch64-linux-gnu
+	qemu-user'
 
 say()
 {

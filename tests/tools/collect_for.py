@@ -24,7 +24,10 @@ def main():
     if os.fork() == 0:
         os.setsid()
         os.environ["SEEP_OUTPUT"] = os.path.abspath(recording)
-        os.dup2(listener.fileno(), 3)
+        if listener.fileno() == 3:
+            os.set_inheritable(3, True)
+        else:
+            os.dup2(listener.fileno(), 3)
         os.execv(seep, [seep, "collect", "--bare"])
     listener.close()
     os.execvp(prog[0], prog)
