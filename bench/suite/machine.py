@@ -28,7 +28,7 @@ def _memory_gib():
 def _system():
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
-    except OSError:
+    except (OSError, AttributeError):  # no such file; Python before 3.10
         return platform.system()
 
 

@@ -80,20 +80,18 @@ class Report:
     def _head(self):
         o = self.options
         versions = [tool.version() for tool in self.tools.values()]
+        commit = f", commit {o.revision}" if o.revision else ""
         commands = [f"`{tool.usage}`" for tool in self.tools.values()
                     if tool.usage]
         return "\n\n".join([
-            paragraph(
-                f"Measured with `make bench` on {o.date}: seep {o.revision}",
-                *(f", {version}" for version in versions if version)
-            ).replace(" ,", ",") + ".",
+            paragraph(f"Measured with `make bench` on {o.date}{commit}: " +
+                      ", ".join(filter(None, versions)) + "."),
             paragraph(f"Machine: {machine.describe()}.",
                       f"Other processes kept {o.others:.2f} CPUs busy "
                       "meanwhile" + (": too many to quote figures."
                                      if o.others > 0.1 else ".")),
-            paragraph(f"Medians of {o.runs} rounds, all in turn (programs "
-                      f"untraced and under seep {2 * o.runs}; one run under "
-                      f"valgrind). Commands: {', '.join(commands)}.",
+            paragraph(f"Medians of {o.runs} runs, all in turn (programs "
+                      f"untraced and under seep {2 * o.runs}, valgrind 1). Commands: {', '.join(commands)}.",
                       "\"!\" at a figure: the output was not as without the "
                       "tool.",
                       o.scale != 1 and f"Scaled by {o.scale:g}: too short "

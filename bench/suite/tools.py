@@ -72,6 +72,9 @@ class Seep(Tool):
         return [self.program, "run", "-q", *self.options, "-o",
                 os.path.join(out, "recording.seep"), "--"]
 
+    def version(self):
+        return _first_line(self.program, "--version")
+
     def environment(self, out):
         # What it keeps of running programs goes where it is swept up.
         return {"SEEP_SHIM": self.shim, "XDG_RUNTIME_DIR": out}
@@ -99,10 +102,18 @@ class Seep(Tool):
         return said
 
 
-class SeepSampling(Seep):
+class _OtherSeep(Seep):
+    """The same program once more: its version is said, and nothing new."""
+
+    usage = ""
+
+    def version(self):
+        return ""
+
+
+class SeepSampling(_OtherSeep):
     name = "seep --sample 512K"
     labels = ("seep", "sample")
-    usage = ""
     options = ["--sample", "512K"]
     exact = False
 
@@ -112,12 +123,11 @@ class SeepSampling(Seep):
         return None if "--sample" in usage.stdout else "no such option yet"
 
 
-class SeepChecked(Seep):
+class SeepChecked(_OtherSeep):
     """The check build: it compares each stack with libunwind's. Not timed."""
 
     name = "stacks compared"
     labels = ("check",)
-    usage = ""
     slow = True
     once = True
 
