@@ -35,7 +35,7 @@ struct seep_real {
 };
 
 /* Until they are resolved these point to functions that resolve first. */
-extern struct seep_real seep_real;
+extern struct seep_real seep_real __attribute__((visibility("hidden")));
 
 void seep_real_resolve(void);
 

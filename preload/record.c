@@ -359,13 +359,19 @@ static bool guard_is_stale(const struct thread *t, void **frame)
 	return now >= then || then - now > STALE_DISTANCE;
 }
 
-enum way { WAY_OFF, WAY_NESTED, WAY_THREAD, WAY_SAMPLE };
+enum way { WAY_OFF, WAY_NESTED, WAY_THREAD };
 
-/* The session runs, or began just now: with what is to be recorded. */
-static enum way enter_thread(struct thread **ret, void **frame)
+static __attribute__((noinline)) enum way enter_slow(
+    struct thread **ret, void **frame)
 {
-	struct thread *t = self;
+	uint32_t gate = seep_gate_now();
+	struct thread *t;
 
+	if ((gate != SEEP_GATE_ON && gate != SEEP_GATE_SAMPLE) ||
+	    seep_session.compare_pids)
+		if (!seep_session_start())
+			return WAY_OFF;
+	t = self;
 	if (!t && !(t = start_thread()))
 		return WAY_OFF;
 	if (t->guard) {
@@ -379,41 +385,17 @@ static enum way enter_thread(struct thread **ret, void **frame)
 	return WAY_THREAD;
 }
 
-static __attribute__((noinline)) enum way enter_slow(
-    struct thread **ret, void **frame)
-{
-	uint32_t gate = atomic_load_explicit(seep_gate, memory_order_acquire);
-
-	if (gate != SEEP_GATE_ON || seep_session.compare_pids)
-		if (!seep_session_start())
-			return WAY_OFF;
-	return seep_session.sample_bytes ? WAY_SAMPLE
-					 : enter_thread(ret, frame);
-}
-
+/* The gate was seen open. */
 static inline enum way enter(struct thread **ret, void **frame)
 {
 	struct thread *t = self;
-	/* acquire: pairs with the release in seep_session_start(). */
-	uint32_t gate = atomic_load_explicit(seep_gate, memory_order_acquire);
 
-	if (__builtin_expect(gate != SEEP_GATE_ON || !t || t->guard ||
-				 seep_session.compare_pids,
-		0))
-		return gate == SEEP_GATE_SAMPLE ? WAY_SAMPLE
-						: enter_slow(ret, frame);
+	if (__builtin_expect(!t || t->guard || seep_session.compare_pids, 0))
+		return enter_slow(ret, frame);
 	t->guard = frame;
 	atomic_signal_fence(memory_order_seq_cst);
 	*ret = t;
 	return WAY_THREAD;
-}
-
-/* For one of the few: where all are recorded too, but then not in a hurry. */
-static enum way enter_sampled(struct thread **ret, void **frame)
-{
-	if (seep_session.compare_pids && !seep_session_start())
-		return WAY_OFF;
-	return enter_thread(ret, frame);
 }
 
 static inline void leave(struct thread *t)
@@ -660,15 +642,13 @@ static void recorded_sample(
 	count_sampled(t, node, bytes, false, 1);
 }
 
-/* A block that did not pass by. */
-static __attribute__((noinline)) void sampled_alloc(
-    void *p, size_t bytes, void **frame)
+void seep_record_alloc_sampled(void *p, size_t bytes, void **frame)
 {
 	struct thread *t;
 
 	if (!seep_sample_hits(bytes))
 		return;
-	switch (enter_sampled(&t, frame)) {
+	switch (enter_slow(&t, frame)) {
 	case WAY_NESTED:
 		nested_alloc(p, bytes, frame);
 		return;
@@ -682,13 +662,12 @@ static __attribute__((noinline)) void sampled_alloc(
 	}
 }
 
-/* A block that may have been recorded. */
-static __attribute__((noinline)) void sampled_free(
-    void *p, void **frame, struct seep_entry *old)
+static void sampled_free(void *p, void **frame, struct seep_entry *old)
 {
 	struct thread *t;
 
-	switch (enter_sampled(&t, frame)) {
+	old->place = NULL;
+	switch (enter_slow(&t, frame)) {
 	case WAY_NESTED:
 		nested_free(p, old, frame);
 		return;
@@ -704,7 +683,14 @@ static __attribute__((noinline)) void sampled_free(
 	}
 }
 
-void seep_record_alloc(void *p, size_t bytes, void **frame)
+void seep_record_free_sampled(void *p, void **frame)
+{
+	struct seep_entry old;
+
+	sampled_free(p, frame, &old);
+}
+
+void seep_record_alloc_each(void *p, size_t bytes, void **frame)
 {
 	struct thread *t;
 
@@ -718,10 +704,6 @@ void seep_record_alloc(void *p, size_t bytes, void **frame)
 		recorded_alloc(
 		    t, p, bytes, seep_frames_capture(&t->frames, frame));
 		leave(t);
-		return;
-	case WAY_SAMPLE:
-		if (!seep_sample_passes(bytes))
-			sampled_alloc(p, bytes, frame);
 	}
 }
 
@@ -751,47 +733,58 @@ static inline void recorded_free(struct thread *t, void *p,
 	}
 }
 
-void seep_record_free(void *p, void **frame)
+static inline void free_each(
+    void *p, struct seep_entry *old, unsigned flags, void **frame)
 {
-	struct seep_entry old;
 	struct thread *t;
 
 	switch (enter(&t, frame)) {
 	case WAY_OFF:
+		old->place = NULL;
 		return;
 	case WAY_NESTED:
-		nested_free(p, &old, frame);
+		nested_free(p, old, frame);
 		return;
 	case WAY_THREAD:
-		recorded_free(t, p, &old, 0, frame);
+		recorded_free(t, p, old, flags, frame);
 		leave(t);
-		return;
-	case WAY_SAMPLE:
-		if (seep_sample_may_have(p))
-			sampled_free(p, frame, &old);
 	}
+}
+
+void seep_record_free_each(void *p, void **frame)
+{
+	struct seep_entry old;
+
+	free_each(p, &old, 0, frame);
+}
+
+/* The gate is not open yet, or will not be. */
+
+void seep_record_alloc_first(void *p, size_t bytes, void **frame)
+{
+	if (seep_session_start())
+		seep_record_alloc(p, bytes, frame);
+}
+
+void seep_record_free_first(void *p, void **frame)
+{
+	if (seep_session_start())
+		seep_record_free(p, frame);
 }
 
 void seep_record_realloc_begin(struct seep_realloc *r, void *p, void **frame)
 {
-	struct thread *t;
+	uint32_t gate = seep_gate_now();
 
 	r->p = p;
 	r->old.place = NULL;
-	switch (enter(&t, frame)) {
-	case WAY_OFF:
-		return;
-	case WAY_NESTED:
-		nested_free(p, &r->old, frame);
-		return;
-	case WAY_THREAD:
-		recorded_free(t, p, &r->old, SEEP_HISTORY_REALLOC, frame);
-		leave(t);
-		return;
-	case WAY_SAMPLE:
-		if (seep_sample_may_have(p))
-			sampled_free(p, frame, &r->old);
-	}
+	if (gate != SEEP_GATE_ON && gate != SEEP_GATE_SAMPLE &&
+	    seep_session_start())
+		gate = seep_gate_now();
+	if (gate == SEEP_GATE_ON)
+		free_each(p, &r->old, SEEP_HISTORY_REALLOC, frame);
+	else if (gate == SEEP_GATE_SAMPLE && seep_sample_may_have(p))
+		sampled_free(p, frame, &r->old);
 }
 
 /* The place may be another block's by now: it is entered again. */
@@ -801,7 +794,7 @@ static void sampled_undo(const struct seep_realloc *r, void **frame)
 	enum seep_drop cause;
 	struct thread *t;
 
-	if (enter_sampled(&t, frame) != WAY_THREAD)
+	if (enter_slow(&t, frame) != WAY_THREAD)
 		return;
 	if (seep_map_set_sparse(&seep_session.map, &t->cache,
 		(uint64_t)(uintptr_t)r->p, r->old.size_bytes, node,
@@ -823,15 +816,12 @@ void seep_record_realloc_undo(const struct seep_realloc *r, void **frame)
 	/* A fork in between would make the place another segment's. */
 	if (!r->old.place)
 		return;
-	switch (enter(&t, frame)) {
-	case WAY_THREAD:
-		break;
-	case WAY_SAMPLE:
+	if (seep_session.sample_bytes) {
 		sampled_undo(r, frame);
 		return;
-	default:
-		return;
 	}
+	if (enter_slow(&t, frame) != WAY_THREAD)
+		return;
 	seep_map_restore(&r->old);
 	c = counter(t, node);
 	if (c) {
@@ -871,16 +861,12 @@ void seep_record_event(
 	struct seep_event e = {.kind = kind, .value = value};
 	struct seep_ring *ring;
 	struct thread *t;
-	enum way way;
 
 	/* Nothing is set up for the sake of an event; but in a sample a thread
 	 * may have allocated a lot and have nothing. */
 	if (!self && !seep_session.sample_bytes)
 		return;
-	way = enter(&t, frame);
-	if (way == WAY_SAMPLE)
-		way = enter_sampled(&t, frame);
-	switch (way) {
+	switch (enter_slow(&t, frame)) {
 	case WAY_NESTED:
 		seep_session_drop(SEEP_DROP_RING_FULL);
 		return;

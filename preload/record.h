@@ -20,10 +20,46 @@
 #ifndef SEEP_PRELOAD_RECORD_H
 #define SEEP_PRELOAD_RECORD_H
 
-#include "wire/map.h"
+#include "preload/sample.h"
+#include "preload/session.h"
 
-void seep_record_alloc(void *p, size_t bytes, void **frame);
-void seep_record_free(void *p, void **frame);
+/* What the inline functions below go on with, by the gate: every block is
+ * recorded; a sample is, and this block may be in it; it was not open. */
+void seep_record_alloc_each(void *p, size_t bytes, void **frame);
+void seep_record_free_each(void *p, void **frame);
+void seep_record_alloc_sampled(void *p, size_t bytes, void **frame);
+void seep_record_free_sampled(void *p, void **frame);
+void seep_record_alloc_first(void *p, size_t bytes, void **frame);
+void seep_record_free_first(void *p, void **frame);
+
+/* In the hook itself, so that a block that is not sampled costs no call. */
+static inline void seep_record_alloc(void *p, size_t bytes, void **frame)
+{
+	uint32_t gate = seep_gate_now();
+
+	if (__builtin_expect(gate == SEEP_GATE_ON, 1)) {
+		seep_record_alloc_each(p, bytes, frame);
+	} else if (gate == SEEP_GATE_SAMPLE) {
+		if (!seep_sample_passes(bytes))
+			seep_record_alloc_sampled(p, bytes, frame);
+	} else {
+		seep_record_alloc_first(p, bytes, frame);
+	}
+}
+
+static inline void seep_record_free(void *p, void **frame)
+{
+	uint32_t gate = seep_gate_now();
+
+	if (__builtin_expect(gate == SEEP_GATE_ON, 1)) {
+		seep_record_free_each(p, frame);
+	} else if (gate == SEEP_GATE_SAMPLE) {
+		if (seep_sample_may_have(p))
+			seep_record_free_sampled(p, frame);
+	} else {
+		seep_record_free_first(p, frame);
+	}
+}
 
 /* Around realloc(): what the block was, for seep_record_realloc_end(). */
 struct seep_realloc {

@@ -40,11 +40,13 @@ struct seep_sample {
 	uint64_t random; /* state of the generator; 0: not seeded yet */
 };
 
-extern __thread struct seep_sample seep_sample;
+extern __thread struct seep_sample seep_sample
+    __attribute__((visibility("hidden")));
 
 #define SEEP_SAMPLE_FILTER_LOG	 18
 #define SEEP_SAMPLE_FILTER_GRAIN 10
-extern _Atomic uint8_t seep_sample_filter[1u << SEEP_SAMPLE_FILTER_LOG];
+extern _Atomic uint8_t seep_sample_filter[1u << SEEP_SAMPLE_FILTER_LOG]
+    __attribute__((visibility("hidden")));
 
 /* A new segment, with that mean interval. */
 void seep_sample_begin(uint64_t interval_bytes, uint64_t seed);

@@ -40,7 +40,13 @@ struct seep_session {
 extern struct seep_session seep_session;
 
 /* The word that every hook looks at first; its page is wiped in children. */
-extern _Atomic uint32_t *seep_gate;
+extern _Atomic uint32_t *seep_gate __attribute__((visibility("hidden")));
+
+static inline uint32_t seep_gate_now(void)
+{
+	/* acquire: pairs with the release in seep_session_start(). */
+	return atomic_load_explicit(seep_gate, memory_order_acquire);
+}
 
 /* True when this process is traced (now). */
 bool seep_session_start(void);
