@@ -236,8 +236,10 @@ def _live():
 def _memory():
     yield Map("map-24", "24 bytes", 1e6, 24, 24)
     yield Map("map-64", "48 to 80 bytes", 1e6, 48, 80)
-    yield Map("map-small", "24 to 1000 bytes", 1e6, 24, 1000)
-    yield Map("map-large", "1 KiB to 64 KiB", 1e5, 1024, 65536)
+    yield Map("map-100", "24 to 100 bytes", 1e6, 24, 100)
+    yield Map("map-1000", "24 to 1000 bytes", 1e6, 24, 1000)
+    yield Map("map-4k", "4 KiB", 1e5, 4096, 4096)
+    yield Map("map-64k", "1 KiB to 64 KiB", 1e5, 1024, 65536)
     threads = Loop("many-threads", "memory", "{} threads, 16 blocks each",
                    "threads", (), 1000, (16,))
     threads.tools = ("untraced", "seep", "heaptrack")
