@@ -593,9 +593,10 @@ seep_rule seep_cfi_rule_slow(uint64_t pc)
 		return SEEP_RULE_NONE; /* not kept: a module may come to lie
 					  here */
 	rule = compute(o.eh_frame_hdr, pc);
-	/* The loader's entry code is nobody's callee and has no FDE. */
-	if (rule == SEEP_RULE_NONE && strstr(o.name, "/ld-linux"))
-		rule = SEEP_RULE_END;
+	if (rule == SEEP_RULE_NONE)
+		/* The loader's entry code is nobody's callee and has no FDE. */
+		rule = strstr(o.name, "/ld-linux") ? SEEP_RULE_END
+						   : seep_rule_of_code(pc + 1);
 	/* Not while code is being unloaded, nor if some was meanwhile. */
 	if (atomic_load(&seep_cfi_closing) || atomic_load(&flushes) != before)
 		return rule;

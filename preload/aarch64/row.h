@@ -64,4 +64,12 @@ static inline seep_rule seep_rule_of_row(const struct seep_row *r, bool signal)
 	return kind | bp << 3 | ra << 6 | (uint32_t)(r->cfa_off / 8) << 15;
 }
 
+/* The rule at a return address in code without unwind information: none. Here
+ * gcc's crt files have some. */
+static inline seep_rule seep_rule_of_code(uint64_t pc)
+{
+	(void)pc;
+	return SEEP_RULE_NONE;
+}
+
 #endif

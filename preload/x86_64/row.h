@@ -48,4 +48,22 @@ static inline seep_rule seep_rule_of_row(const struct seep_row *r, bool signal)
 	    r->bp == SEEP_SAVED_CFA ? r->bp_off : 0);
 }
 
+/*
+ * The rule at a return address in code without unwind information. gcc's crt
+ * files have one such function that calls others: __do_global_dtors_aux,
+ * through which destructors run when an image is unloaded. What is left of it
+ * after the call says where its frame is: call, movb $1, pop %rbp, ret.
+ */
+static inline seep_rule seep_rule_of_code(uint64_t pc)
+{
+	const uint8_t *code = (const uint8_t *)(uintptr_t)pc;
+
+	if ((pc & 4095) > 4096 - 14) /* the next page may not be there */
+		return SEEP_RULE_NONE;
+	if (code[0] != 0xe8 || code[5] != 0xc6 || code[6] != 0x05 ||
+	    code[11] != 1 || code[12] != 0x5d || code[13] != 0xc3)
+		return SEEP_RULE_NONE;
+	return seep_rule_pack(SEEP_RULE_RSP, 16, true, -16);
+}
+
 #endif

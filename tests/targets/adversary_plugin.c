@@ -16,6 +16,20 @@ typedef void step_fn(int depth);
 
 static volatile char sink;
 
+/* At dlclose(), called by code of the compiler's that has no unwind
+ * information: __do_global_dtors_aux. */
+static void at_unloading(void)
+{
+	void *volatile p = malloc(44);
+
+	free(p);
+}
+
+__attribute__((constructor)) static void at_loading(void)
+{
+	atexit(at_unloading);
+}
+
 #ifdef RESOLVER
 static void really_resolved(step_fn *fn, int depth)
 {
