@@ -91,7 +91,8 @@ class Report:
                       "meanwhile" + (": too many to quote figures."
                                      if o.others > 0.1 else ".")),
             paragraph(f"Medians of {o.runs} runs, all in turn (programs "
-                      f"untraced and under seep {2 * o.runs}, valgrind 1). Commands: {', '.join(commands)}.",
+                      f"untraced and under seep {2 * o.runs}, valgrind 1).",
+                      f"Commands: {', '.join(commands)}.",
                       "\"!\" at a figure: the output was not as without the "
                       "tool.",
                       o.scale != 1 and f"Scaled by {o.scale:g}: too short "
@@ -219,7 +220,8 @@ class Report:
         rows = [[self._title(w), self._median(w, "untraced", f.rss, 0),
                  self._added(w, "seep", f.rss, 0),
                  self._added(w, "heaptrack", f.rss, 0)]
-                for w in self.workloads if w.name in ("retain", "many-threads")]
+                for w in self.workloads
+                if w.name in ("retain", "many-threads")]
         return rows and paragraph(
             "Memory of the program: resident bytes per block or thread "
             "untraced, and what each tool adds to the program, memory shared "

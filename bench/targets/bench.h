@@ -24,7 +24,11 @@
 #include <unistd.h>
 
 /* A call stays a call, and has a frame of its own. */
-#define BENCH_CALL	     __attribute__((noinline, noclone, noipa))
+#ifdef __clang__
+#define BENCH_CALL __attribute__((noinline))
+#else
+#define BENCH_CALL __attribute__((noinline, noclone, noipa))
+#endif
 #define BENCH_NO_TAIL_CALL() __asm__ volatile("" ::: "memory")
 
 static inline uint64_t bench_random(uint64_t *state)
