@@ -460,6 +460,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(
 	    tc, no_file_folder_or_foreign_file_is_taken_for_a_recording);
+	tcase_add_test(tc, an_older_schema_is_named);
 	tcase_add_test(tc, a_newer_schema_is_named);
 	tcase_add_loop_test(tc, a_spoilt_recording_says_what_is_wrong, 0, nr);
 	tcase_add_test(tc, triggers_and_views_of_a_file_do_not_run);
