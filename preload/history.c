@@ -59,14 +59,12 @@ static bool collector_is_alive(uint64_t now)
 static void nap(struct seep_history_ring *r, uint64_t number)
 {
 	struct timespec ts = {0, NAP_NS};
-	uint64_t tail;
+	uint32_t wakes = atomic_load(&r->wakes);
 
 	/* seq_cst: counted before the last look, see seep_history_release(). */
 	atomic_fetch_add(&r->nr_waiting, 1);
-	tail = atomic_load(&r->tail);
-	if (number - tail >= 1ull << r->log)
-		seep_sys(SYS_futex, seep_history_futex(r), FUTEX_WAIT,
-		    (uint32_t)tail, &ts);
+	if (number - atomic_load(&r->tail) >= 1ull << r->log)
+		seep_sys(SYS_futex, &r->wakes, FUTEX_WAIT, wakes, &ts);
 	atomic_fetch_sub(&r->nr_waiting, 1);
 }
 

@@ -86,6 +86,7 @@ void seep_history_reader_init(struct seep_history_reader *rd,
 	rd->ring = ring;
 	rd->log = log;
 	rd->at = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+	rd->woken = rd->at;
 	next = taken(rd);
 	/* Writers that wait have numbers past the end of the ring; so many of
 	 * them there cannot be. */
@@ -157,10 +158,16 @@ uint64_t seep_history_skip(struct seep_history_reader *rd)
 	return rd->at - from;
 }
 
-bool seep_history_release(struct seep_history_reader *rd)
+bool seep_history_release(struct seep_history_reader *rd, bool done)
 {
 	/* seq_cst: a writer counts itself before it looks at the tail a last
 	 * time, we move the tail before we look at the count. */
 	atomic_store(&rd->ring->tail, rd->at);
-	return atomic_load(&rd->ring->nr_waiting) != 0;
+	if ((!done && rd->at - rd->woken < 1ull << (rd->log - 2)) ||
+	    !atomic_load(&rd->ring->nr_waiting))
+		return false;
+	rd->woken = rd->at;
+	/* Who is about to sleep has seen the old value, and does not. */
+	atomic_fetch_add(&rd->ring->wakes, 1);
+	return true;
 }

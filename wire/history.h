@@ -70,7 +70,8 @@ struct seep_history_ring {
 	_Atomic uint64_t kept; /* all below is in the recording */
 	uint64_t pad1[6];
 	_Atomic uint32_t nr_waiting; /* writers that want to be woken */
-	uint32_t pad2[15];
+	_Atomic uint32_t wakes;	     /* what they sleep on; the reader's */
+	uint32_t pad2[14];
 };
 
 static inline uint64_t seep_history_bytes(uint32_t log)
@@ -101,8 +102,9 @@ void seep_history_publish(struct seep_history_ring *r, uint64_t number,
 
 struct seep_history_reader {
 	struct seep_history_ring *ring;
-	uint32_t log; /* as it was when the ring was mapped */
-	uint64_t at;  /* the next number */
+	uint32_t log;	/* as it was when the ring was mapped */
+	uint64_t at;	/* the next number */
+	uint64_t woken; /* where it was when it last woke writers */
 };
 
 enum seep_history_status {
@@ -130,15 +132,12 @@ uint64_t seep_history_pending(const struct seep_history_reader *rd);
 /* Passes the hole, and all up to the next slot that is filled: how many. */
 uint64_t seep_history_skip(struct seep_history_reader *rd);
 
-/* Gives the slots back that were read. True: somebody waits for them, at
- * seep_history_futex(). */
-bool seep_history_release(struct seep_history_reader *rd);
-
-/* The half of the tail that changes: what waiting writers sleep on. */
-static inline void *seep_history_futex(struct seep_history_ring *r)
-{
-	return &r->tail; /* both CPUs are little-endian */
-}
+/*
+ * Gives the slots back that were read. True: writers that sleep on ring->wakes
+ * are to be woken. That is not worth it for a few slots: they would be asleep
+ * again at once. done: nothing more is read for now.
+ */
+bool seep_history_release(struct seep_history_reader *rd, bool done);
 
 _Static_assert(sizeof(struct seep_history_slot) == 64, "slot");
 _Static_assert(sizeof(struct seep_history_ring) == 192, "ring");

@@ -66,11 +66,11 @@ static void lock(struct seep_drain *d)
 
 /* ---- reading ----------------------------------------------------------- */
 
-static void release(struct seep_drain_ring *r)
+static void release(struct seep_drain_ring *r, bool done)
 {
-	if (seep_history_release(&r->reader))
-		syscall(SYS_futex, seep_history_futex(r->reader.ring),
-		    FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	if (seep_history_release(&r->reader, done))
+		syscall(SYS_futex, &r->reader.ring->wakes, FUTEX_WAKE, INT_MAX,
+		    NULL, NULL, 0);
 }
 
 /*
@@ -114,7 +114,7 @@ static uint32_t read_some(struct seep_drain_ring *r, bool over)
 		if (st == SEEP_HISTORY_OK) {
 			seep_histories_add(r->histories, &e);
 			if (++nr % RELEASE == 0)
-				release(r);
+				release(r, false);
 			continue;
 		}
 		if (!is_given_up(r, over))
@@ -126,7 +126,7 @@ static uint32_t read_some(struct seep_drain_ring *r, bool over)
 			r->skipped += seep_history_skip(&r->reader);
 		r->hole_ns = 0;
 	}
-	release(r);
+	release(r, nr < BATCH);
 	return nr;
 }
 

@@ -92,26 +92,27 @@ static uint32_t *site_place(const struct seep_histories_delta *d, uint32_t node)
 	return &d->site_index[i];
 }
 
-static struct seep_histories_site *site_of(
+static struct seep_histories_site *add_site(
     struct seep_histories_delta *d, uint32_t node)
 {
-	uint32_t *place;
 	bool anew;
 
-	if (!more_index(&d->site_index, &d->site_log, d->nr_sites, &anew))
+	if (!more_index(&d->site_index, &d->site_log, d->nr_sites, &anew) ||
+	    !more(&d->sites, d->nr_sites, &d->site_room, sizeof(*d->sites)))
 		return NULL;
 	for (uint32_t i = 0; anew && i < d->nr_sites; i++)
 		*site_place(d, d->sites[i].node) = i + 1;
-	place = site_place(d, node);
-	if (!*place) {
-		if (!more(&d->sites, d->nr_sites, &d->site_room,
-			sizeof(*d->sites)))
-			return NULL;
-		d->sites[d->nr_sites++] =
-		    (struct seep_histories_site){.node = node};
-		*place = d->nr_sites;
-	}
-	return &d->sites[*place - 1];
+	*site_place(d, node) = ++d->nr_sites;
+	d->sites[d->nr_sites - 1] = (struct seep_histories_site){.node = node};
+	return &d->sites[d->nr_sites - 1];
+}
+
+static inline struct seep_histories_site *site_of(
+    struct seep_histories_delta *d, uint32_t node)
+{
+	uint32_t at = d->nr_sites ? *site_place(d, node) : 0;
+
+	return at ? &d->sites[at - 1] : add_site(d, node);
 }
 
 static uint32_t *pair_place(const struct seep_histories_delta *d, uint32_t node,
@@ -131,14 +132,15 @@ static uint32_t *pair_place(const struct seep_histories_delta *d, uint32_t node,
 	return &d->pair_index[i];
 }
 
-static bool add_pair(struct seep_histories_delta *d, uint32_t node,
-    bool is_freed_by, uint32_t other, uint64_t blocks)
+/* The position of the pair, from 1; 0: no memory. */
+static uint32_t pair_of(struct seep_histories_delta *d, uint32_t node,
+    bool is_freed_by, uint32_t other)
 {
 	uint32_t *place;
 	bool anew;
 
 	if (!more_index(&d->pair_index, &d->pair_log, d->nr_pairs, &anew))
-		return false;
+		return 0;
 	for (uint32_t i = 0; anew && i < d->nr_pairs; i++) {
 		const struct seep_histories_pair *p = &d->pairs[i];
 
@@ -148,12 +150,26 @@ static bool add_pair(struct seep_histories_delta *d, uint32_t node,
 	if (!*place) {
 		if (!more(&d->pairs, d->nr_pairs, &d->pair_room,
 			sizeof(*d->pairs)))
-			return false;
+			return 0;
 		d->pairs[d->nr_pairs++] = (struct seep_histories_pair){
 		    .node = node, .other = other, .is_freed_by = is_freed_by};
 		*place = d->nr_pairs;
 	}
-	d->pairs[*place - 1].blocks += blocks;
+	return *place;
+}
+
+/* Most often it is the pair of the site's last block. */
+static inline bool add_pair(struct seep_histories_delta *d,
+    struct seep_histories_site *s, bool is_freed_by, uint32_t other,
+    uint64_t blocks)
+{
+	uint32_t *last = &s->last_pair[is_freed_by];
+
+	if (!*last || d->pairs[*last - 1].other != other)
+		*last = pair_of(d, s->node, is_freed_by, other);
+	if (!*last)
+		return false;
+	d->pairs[*last - 1].blocks += blocks;
 	return true;
 }
 
@@ -250,10 +266,8 @@ static void ended(struct seep_histories *h, const struct alive *block,
 	};
 
 	s = site_of(&h->delta, block->node);
-	if (!s ||
-	    !add_pair(
-		&h->delta, block->node, false, seep_lifetime_class(ns), 1) ||
-	    !add_pair(&h->delta, block->node, true, e->node, 1)) {
+	if (!s || !add_pair(&h->delta, s, false, seep_lifetime_class(ns), 1) ||
+	    !add_pair(&h->delta, s, true, e->node, 1)) {
 		h->lost++;
 		return;
 	}
@@ -429,9 +443,10 @@ void seep_histories_give_back(
 	}
 	for (uint32_t i = 0; i < d->nr_pairs; i++) {
 		const struct seep_histories_pair *p = &d->pairs[i];
+		struct seep_histories_site *s = site_of(&h->delta, p->node);
 
-		if (!add_pair(&h->delta, p->node, p->is_freed_by, p->other,
-			p->blocks))
+		if (!s || !add_pair(&h->delta, s, p->is_freed_by, p->other,
+			      p->blocks))
 			h->lost++;
 	}
 }

@@ -34,6 +34,7 @@ struct seep_histories_site {
 	uint32_t node;
 	int64_t begun;
 	struct seep_lifetime l; /* but for begun */
+	uint32_t last_pair[2];	/* the last pair of either kind, from 1 */
 };
 
 /* How many blocks of `node` are in this lifetime class, or, with has_free, were

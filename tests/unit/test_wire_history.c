@@ -84,7 +84,7 @@ START_TEST(events_come_out_as_they_went_in_lap_after_lap)
 		while (out < in)
 			expect(&h, out++);
 		expect_nothing(&h, SEEP_HISTORY_EMPTY);
-		seep_history_release(&h.rd);
+		seep_history_release(&h.rd, true);
 	}
 	wire_fixture_deinit(&h.f);
 }
@@ -102,11 +102,33 @@ START_TEST(a_number_has_room_once_its_slot_was_given_back)
 	ck_assert(!seep_history_has_room(h.ring, SLOTS));
 	expect(&h, 0);
 	ck_assert(!seep_history_has_room(h.ring, SLOTS));
-	ck_assert(!seep_history_release(&h.rd));
+	ck_assert(!seep_history_release(&h.rd, true));
 	ck_assert(seep_history_has_room(h.ring, SLOTS));
 	ck_assert(!seep_history_has_room(h.ring, SLOTS + 1));
 	h.ring->nr_waiting = 1;
-	ck_assert(seep_history_release(&h.rd));
+	ck_assert(seep_history_release(&h.rd, true));
+	wire_fixture_deinit(&h.f);
+}
+END_TEST
+
+START_TEST(writers_are_woken_for_more_than_a_few_slots)
+{
+	struct history_fixture h;
+
+	fixture_init(&h);
+	for (uint64_t i = 0; i < SLOTS; i++)
+		put(&h, i);
+	h.ring->nr_waiting = 1;
+	for (uint64_t i = 0; i < SLOTS / 4; i++) {
+		ck_assert(!seep_history_release(&h.rd, false));
+		expect(&h, i);
+	}
+	ck_assert_uint_eq(h.ring->wakes, 0);
+	ck_assert(seep_history_release(&h.rd, false));
+	ck_assert_uint_eq(h.ring->wakes, 1);
+	ck_assert(!seep_history_release(&h.rd, false));
+	/* Or when there is nothing more to wait for. */
+	ck_assert(seep_history_release(&h.rd, true));
 	wire_fixture_deinit(&h.f);
 }
 END_TEST
@@ -158,7 +180,7 @@ START_TEST(what_an_earlier_lap_left_is_no_event)
 		put(&h, i);
 	for (uint64_t i = 0; i < SLOTS; i++)
 		expect(&h, i);
-	seep_history_release(&h.rd);
+	seep_history_release(&h.rd, true);
 	expect_nothing(&h, SEEP_HISTORY_EMPTY);
 	take(h.ring);
 	expect_nothing(&h, SEEP_HISTORY_HOLE);
@@ -266,7 +288,7 @@ START_TEST(events_of_several_writers_are_all_there_each_in_its_order)
 		pthread_create(&t[i], NULL, write_many, h.ring);
 	while (all < WRITERS * EACH) {
 		if (seep_history_get(&h.rd, &e) != SEEP_HISTORY_OK) {
-			seep_history_release(&h.rd);
+			seep_history_release(&h.rd, true);
 			sched_yield();
 			continue;
 		}
@@ -288,6 +310,7 @@ int main(void)
 
 	tcase_add_test(tc, events_come_out_as_they_went_in_lap_after_lap);
 	tcase_add_test(tc, a_number_has_room_once_its_slot_was_given_back);
+	tcase_add_test(tc, writers_are_woken_for_more_than_a_few_slots);
 	tcase_add_test(tc, a_number_without_its_event_is_a_hole_until_it_comes);
 	tcase_add_test(tc, holes_are_passed_up_to_the_next_event);
 	tcase_add_test(tc, what_an_earlier_lap_left_is_no_event);
