@@ -150,12 +150,15 @@ enum seep_history_status seep_history_get(
 
 uint64_t seep_history_skip(struct seep_history_reader *rd)
 {
-	uint64_t end = rd->at + seep_history_pending(rd), from = rd->at;
+	uint64_t most = seep_history_pending(rd), nr = 0;
 	uint64_t w[NR_WORDS];
 
-	while (rd->at < end && !read_slot(rd, rd->at, w))
+	/* Counted: a position that was scribbled may be about to wrap. */
+	while (nr < most && !read_slot(rd, rd->at, w)) {
 		rd->at++;
-	return rd->at - from;
+		nr++;
+	}
+	return nr;
 }
 
 bool seep_history_release(struct seep_history_reader *rd, bool done)

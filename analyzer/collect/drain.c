@@ -102,11 +102,11 @@ static uint32_t read_some(struct seep_drain_ring *r, bool over)
 {
 	/* All that the ring can hold, and then some: a peer that scribbles may
 	 * say that there is more. */
-	uint64_t end = r->reader.at + (2ull << r->reader.log);
+	uint64_t most = 2ull << r->reader.log, from = r->reader.at;
 	struct seep_history_event e;
 	uint32_t nr = 0;
 
-	while (nr < BATCH && r->reader.at < end) {
+	while (nr < BATCH && r->reader.at - from < most) {
 		enum seep_history_status st = seep_history_get(&r->reader, &e);
 
 		if (st == SEEP_HISTORY_EMPTY)
