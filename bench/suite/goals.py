@@ -15,11 +15,12 @@ class Goal:
     """A measure: what is wanted at least, what is aimed at, what it is.
 
     `values` are several figures of the same measure (flat and hop), each with
-    its own limits; `low` says that less is better.
+    its own limits; `low` says that less is better. With something `missing`
+    there is no verdict.
     """
 
     def __init__(self, title, values, least, aim, low=True, digits=2,
-                 unit="", note=""):
+                 unit="", note="", missing=""):
         self.title = title
         self.values = values
         self.least = least
@@ -27,7 +28,8 @@ class Goal:
         self.low = low
         self.digits = digits
         self.unit = unit
-        self.note = note
+        self.note = note + missing
+        self.partial = bool(missing)
 
     def is_measured(self):
         return any(v is not None for v in self.values)
@@ -53,7 +55,7 @@ class Goal:
                    for v, limit in zip(shown, limits))
 
     def verdict(self):
-        if any(v is None for v in self.values):
+        if self.partial or any(v is None for v in self.values):
             return "-"
         if self._reaches(self.aim):
             return "aim met"
@@ -67,8 +69,8 @@ def _worst(figures, tool, metric):
     return max(found) if found else (None, "")
 
 
-def _complete(figures, tool):
-    """All programs, or how many of them."""
+def _missing(figures, tool):
+    """How many programs there are figures of, if not of all."""
     n = sum(bool(figures.runs(name, tool)) for name in REAL)
     return "" if n in (0, len(REAL)) else f"; {n} of {len(REAL)} programs"
 
@@ -134,12 +136,12 @@ def goals(figures):
              (15,), (25,), low=False, digits=1, unit=" x"),
         Goal("programs, over untraced, the worst: wall / total CPU",
              [wall, cpu], (1.4, 1.4), (1.15, 1.15),
-             note=named((wall, wall_of), (cpu, cpu_of)) +
-             _complete(figures, "seep")),
+             note=named((wall, wall_of), (cpu, cpu_of)),
+             missing=_missing(figures, "seep")),
         Goal("heaptrack's added wall / seep's, programs: least / median",
              [min(less), statistics.median(less)] if less else [None, None],
              (2.5, 4), (5, 10), low=False, digits=1, unit=" x",
-             note=_complete(figures, "heaptrack")),
+             missing=_missing(figures, "heaptrack")),
         Goal("live-map bytes per block: 24-100 / 24-1000 B / 1-64 KiB",
              [figures.median(name, "untraced", f.map_bytes)
               for name in ("map-100", "map-1000", "map-64k")],
@@ -149,10 +151,11 @@ def goals(figures):
              digits=1, unit=" KiB"),
         Goal("sampling at 512 KiB, programs, the worst: wall / total CPU",
              [sample, sample_cpu], (1.03, 1.03), (1.01, 1.01),
-             note=named((sample, sample_of), (sample_cpu, sample_cpu_of)) +
-             _complete(figures, SAMPLING)),
+             note=named((sample, sample_of), (sample_cpu, sample_cpu_of)),
+             missing=_missing(figures, SAMPLING)),
         Goal("unwinder mismatches / fallbacks in a million stacks",
              [wrong, fallbacks * 1e6 / stacks if stacks else None],
              (0, 1), (0, 0),
-             note=f" ({stacks / 1e6:.1f} M stacks)" if stacks else ""),
+             note=f" ({stacks / 1e6:.1f} M stacks)" if stacks else "",
+             missing=_missing(figures, COMPARED)),
     ]
