@@ -229,7 +229,8 @@ START_TEST(scribbled_positions_lead_to_no_more_than_the_ring)
 	h.ring->tail = UINT64_MAX - 5;
 	seep_history_reader_init(&h.rd, h.ring, LOG);
 	ck_assert_uint_eq(seep_history_pending(&h.rd), 9);
-	ck_assert_uint_eq(seep_history_skip(&h.rd), 9);
+	/* Past the end of all numbers, up to the event of number 0. */
+	ck_assert_uint_eq(seep_history_skip(&h.rd), 6);
 	h.ring->tail = 1ull << 40;
 	seep_history_reader_init(&h.rd, h.ring, LOG);
 	ck_assert_uint_eq(seep_history_pending(&h.rd), 0);
