@@ -103,10 +103,16 @@ static const char *const texts[SEEP_NR_STMTS] = {
     [SEEP_STMT_FREED_BY_PUT] =
 	"INSERT INTO freed_by VALUES (?, ?, ?, ?) "
 	"ON CONFLICT DO UPDATE SET blocks = blocks + excluded.blocks",
+    /* Requests without a label, too, but for the newest 100: a script that
+     * asks every second must not fill the disk. */
     [SEEP_STMT_THIN_LIST] =
 	"SELECT s.id, s.process, s.at_ms, p.start_ms FROM snapshot AS s "
 	"JOIN process AS p ON p.id = s.process "
-	"WHERE s.kind = 'periodic' AND s.at_ms < ? "
+	"WHERE s.at_ms < ? AND (s.kind = 'periodic' OR (s.kind = 'request' "
+	"AND s.label IS NULL AND s.id <= ifnull((SELECT r.id "
+	"FROM snapshot AS r WHERE r.process = s.process "
+	"AND r.kind = 'request' AND r.label IS NULL "
+	"ORDER BY r.id DESC LIMIT 1 OFFSET 100), 0))) "
 	"AND s.id NOT IN (SELECT snapshot FROM baseline) "
 	"ORDER BY s.process, s.id",
     [SEEP_STMT_THIN_NEXT] = "SELECT id FROM snapshot WHERE process = ? "

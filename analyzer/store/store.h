@@ -116,7 +116,8 @@ struct seep_error *seep_store_put_histories(struct seep_store *st,
     const struct seep_history_rows *rows) SEEP_MUST_CHECK;
 
 /* GROUND 20: PERIODIC snapshots older than 2 min keep one each 10 s, older
- * than 1 h one each thousandth of the run. */
+ * than 1 h one each thousandth of the run. So do REQUEST snapshots that have no
+ * label, except for the newest 100. */
 struct seep_error *seep_store_thin(
     struct seep_store *st, uint64_t now_ms) SEEP_MUST_CHECK;
 

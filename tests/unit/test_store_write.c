@@ -417,6 +417,58 @@ START_TEST(thinning_keeps_what_the_remaining_snapshots_say)
 }
 END_TEST
 
+START_TEST(requests_without_end_are_thinned_but_for_the_newest)
+{
+	struct seep_snapshot named = {
+	    .kind = SEEP_SNAPSHOT_REQUEST, .label = (char *)"before"};
+	struct seep_process p = fixture_process();
+	struct seep_snapshot *list;
+	struct store_fixture f;
+	struct seep_store *st;
+	int64_t id, first = 0;
+	uint64_t now = 0;
+	size_t nr, newest = 0;
+	bool has_named = false;
+
+	fixture_init(&f);
+	OK(seep_store_create(f.path, &st));
+	OK(seep_store_begin(st));
+	fixture_nodes(st, &id, 1);
+	OK(seep_store_put_process(st, &p));
+	named.process_id = p.id;
+	OK(seep_store_put_snapshot(st, &named, NULL, 0));
+	for (unsigned i = 1; i <= 1000; i++) {
+		struct seep_site_row row = fixture_row(id, i, i);
+
+		now = i * SECOND;
+		if (i == 901)
+			first = put_snapshot(
+			    st, p.id, SEEP_SNAPSHOT_REQUEST, now, &row, 1);
+		else
+			put_snapshot(
+			    st, p.id, SEEP_SNAPSHOT_REQUEST, now, &row, 1);
+	}
+	/* Long after: of those older than two minutes all but the newest. */
+	OK(seep_store_thin(st, now + 1000 * SECOND));
+	OK(seep_store_commit(st));
+	OK(seep_store_snapshots(st, p.id, &list, &nr));
+	ck_assert_uint_lt(nr, 1 + 1000 / 10 + 100 + 10);
+	for (size_t i = 0; i < nr; i++) {
+		has_named |= list[i].id == named.id;
+		newest += list[i].id >= first;
+		if (list[i].id != named.id)
+			ck_assert_uint_eq(bytes_at(st, p.id, list[i].id, id),
+			    list[i].at_ms / SECOND);
+		seep_snapshot_deinit(&list[i]);
+	}
+	ck_assert_uint_eq(newest, 100);
+	ck_assert(has_named);
+	free(list);
+	seep_store_destroy(st);
+	fixture_deinit(&f);
+}
+END_TEST
+
 /* ---- files -------------------------------------------------------------- */
 
 START_TEST(a_finished_recording_is_one_private_file)
@@ -669,6 +721,7 @@ int main(void)
 	tcase_add_test(tc, a_checkpoint_is_overwritten_by_what_follows);
 	tcase_add_test(tc, survivors_are_replaced_as_a_whole);
 	tcase_add_test(tc, thinning_keeps_what_the_remaining_snapshots_say);
+	tcase_add_test(tc, requests_without_end_are_thinned_but_for_the_newest);
 	tcase_add_test(tc, a_finished_recording_is_one_private_file);
 	tcase_add_test(tc, a_foreign_file_is_left_as_it_is);
 	tcase_add_test(tc, an_old_recording_is_replaced_unless_it_is_in_use);
