@@ -41,6 +41,7 @@ struct seep_record {
 	char *wanted;
 	struct module_fd fds[MAX_MODULE_FDS + 1];
 	size_t nr_fds, nr_committed_fds;
+	bool has_version; /* the recording, of the program that writes it */
 	struct process_pid last; /* of put_process: for the sites that follow */
 	struct seep_names_site *sites; /* hash by site; site 0: free */
 	size_t sites_log, nr_sites;
@@ -118,8 +119,6 @@ static struct seep_error *create_at(struct seep_record *rec, const char *path)
 	if (!absolute)
 		return seep_error_errno(ENOMEM, "recording");
 	err = seep_store_create(absolute, &rec->st);
-	if (!err)
-		err = seep_store_set(rec->st, "seep_version", PACKAGE_VERSION);
 	if (err) {
 		free(absolute);
 		return err;
@@ -174,7 +173,13 @@ static const char *sink_path(void *ctx)
 
 static struct seep_error *sink_begin(void *ctx)
 {
-	return seep_store_begin(of(ctx)->st);
+	struct seep_record *rec = of(ctx);
+	struct seep_error *err = seep_store_begin(rec->st);
+
+	/* Not by itself: the program waits for the file, not for a commit. */
+	if (!err && !rec->has_version)
+		err = seep_store_set(rec->st, "seep_version", PACKAGE_VERSION);
+	return err;
 }
 
 static struct seep_error *sink_commit(void *ctx)
@@ -182,9 +187,11 @@ static struct seep_error *sink_commit(void *ctx)
 	struct seep_record *rec = of(ctx);
 	struct seep_error *err = seep_store_commit(rec->st);
 
-	if (!err)
-		rec->nr_committed_fds = rec->nr_fds;
-	return err;
+	if (err)
+		return err;
+	rec->nr_committed_fds = rec->nr_fds;
+	rec->has_version = true;
+	return NULL;
 }
 
 static void sink_rollback(void *ctx)
@@ -440,6 +447,7 @@ struct seep_error *seep_record_create(
 
 	if (!rec)
 		return seep_error_errno(ENOMEM, "recording");
+	rec->has_version = append;
 	if (append) {
 		rec->path = seep_record_absolute(path);
 		err = rec->path ? seep_store_append(rec->path, &rec->st)

@@ -5,12 +5,14 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "analyzer/store/internal.h"
 
 #define SQLITE_HEADER "SQLite format 3"
 #define HEADER_BYTES  100
 #define APP_ID_AT     68
+#define VERSIONS_AT   18 /* of the format, to write and to read: 2 is WAL */
 
 /*
  * What lies at the path. Read by hand and not by SQLite, because a damaged
@@ -86,6 +88,19 @@ static struct seep_error *check_unused(const char *path)
 	return NULL;
 }
 
+/*
+ * Says of a new file that its journal is a WAL. Asking SQLite for that takes a
+ * journal and four fsync() before the traced program can start.
+ */
+static struct seep_error *begin_with_wal(const char *path, int fd)
+{
+	static const unsigned char wal[2] = {2, 2};
+
+	if (pwrite(fd, wal, sizeof(wal), VERSIONS_AT) != sizeof(wal))
+		return seep_error_errno(errno, "'%s'", path);
+	return NULL;
+}
+
 /* An empty recording under another name, which then takes the place. */
 static struct seep_error *make_file(const char *path, const char *temp)
 {
@@ -102,16 +117,18 @@ static struct seep_error *make_file(const char *path, const char *temp)
 	else
 		err = seep_store_connect(
 		    temp, NULL, SQLITE_OPEN_READWRITE, true, &st);
-	close(fd);
 	if (!err)
 		err = seep_store_exec(st,
-		    "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+		    "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;"
 		    "PRAGMA auto_vacuum = NONE; BEGIN;");
 	if (!err)
 		err = seep_store_exec(st, seep_store_schema);
 	if (!err)
 		err = seep_store_exec(st, "COMMIT");
 	seep_store_destroy(st);
+	if (!err)
+		err = begin_with_wal(path, fd);
+	close(fd);
 	if (!err && rename(temp, path))
 		err = seep_error_errno(errno, "'%s'", path);
 	if (err)
@@ -188,6 +205,24 @@ struct seep_error *seep_store_append(const char *path, struct seep_store **ret)
  * waited for a while; if it stays the file is left as it is, complete and
  * readable, with its -wal beside it.
  */
+static struct seep_error *leave_wal(struct seep_store *st)
+{
+	const char *how = "PRAGMA journal_mode = DELETE";
+	int rc;
+
+	sqlite3_busy_timeout(st->db, 1000);
+	/* Once all is on the disk, what remains is a word of the header, with
+	 * which the file is as good as without: no journal, no waiting. */
+	if (sqlite3_wal_checkpoint_v2(st->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+		NULL, NULL) == SQLITE_OK)
+		how = "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY";
+	rc = sqlite3_exec(st->db, how, NULL, NULL, NULL);
+	if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY ||
+	    (rc & 0xff) == SQLITE_LOCKED)
+		return NULL;
+	return seep_error_wrap(seep_store_error(st), "finishing the recording");
+}
+
 struct seep_error *seep_store_finish(struct seep_store *st)
 {
 	struct seep_error *err = NULL;
@@ -198,17 +233,8 @@ struct seep_error *seep_store_finish(struct seep_store *st)
 		sqlite3_finalize(st->stmts[i]);
 		st->stmts[i] = NULL;
 	}
-	if (!err) {
-		int rc;
-
-		sqlite3_busy_timeout(st->db, 1000);
-		rc = sqlite3_exec(
-		    st->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
-		if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY &&
-		    (rc & 0xff) != SQLITE_LOCKED)
-			err = seep_error_wrap(
-			    seep_store_error(st), "finishing the recording");
-	}
+	if (!err)
+		err = leave_wal(st);
 	seep_store_destroy(st);
 	return err;
 }
