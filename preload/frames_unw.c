@@ -21,13 +21,13 @@
  *   blocked meanwhile.
  * - It opens a pipe that it then never uses: closed again.
  */
+#include <errno.h>
 #include <libunwind.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 
 #include "preload/frames.h"
 #include "preload/session.h"
@@ -128,17 +128,15 @@ static int no_dynamic_info(unw_addr_space_t as, unw_word_t *list, void *arg)
 	return -UNW_ENOINFO;
 }
 
+/* The kernel reads the set of signals before it finds the request wrong. */
 static bool can_read(uintptr_t at)
 {
 	uintptr_t page = at & ~(uintptr_t)(SEEP_PAGE - 1);
 	uintptr_t *known = &walk.page[page / SEEP_PAGE % PAGES];
-	char byte;
-	struct iovec to = {&byte, 1}, from = {(void *)page, 1};
 
 	if (*known == page)
 		return true;
-	if (seep_sys(SYS_process_vm_readv, seep_session.pid, &to, 1, &from, 1,
-		0) != 1)
+	if (seep_sys(SYS_rt_sigprocmask, -1, page, NULL, 8) == -EFAULT)
 		return false;
 	*known = page;
 	return true;
@@ -248,20 +246,30 @@ static bool bind(void *lib)
 	return true;
 }
 
+/* Opens libunwind, if that is possible in an allocation called from pc. */
+static bool ready_at(uint64_t pc)
+{
+	bool ready;
+
+	seep_frames_own = true;
+	ready = seep_unw_ready(LIBRARY, bind, &pc, 1);
+	seep_frames_own = false;
+	return ready;
+}
+
+/* At the latest now: the program's first allocation may be a handler's. */
+static __attribute__((constructor)) void open_early(void)
+{
+	ready_at((uintptr_t)open_early);
+}
+
 /* Ready, and nobody may fork until leave(). Signals are blocked. */
 static bool enter(void **frame)
 {
 	static _Atomic uint32_t pid; /* in whose children `usable` is decided */
 	static _Atomic bool usable;
-	uint64_t pc = seep_caller_pc(frame);
-	bool ready;
 
-	if (seep_session.filtered)
-		return false;
-	seep_frames_own = true;
-	ready = seep_unw_ready(LIBRARY, bind, &pc, 1);
-	seep_frames_own = false;
-	if (!ready)
+	if (seep_session.filtered || !ready_at(seep_caller_pc(frame)))
 		return false;
 	if (atomic_load(&pid) != seep_session.pid) {
 		/* Threads that were inside are not here any more, but what they

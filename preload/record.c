@@ -530,14 +530,11 @@ static __attribute__((noinline)) void nested_alloc(
     void *p, size_t bytes, void **frame)
 {
 	struct seep_map_cache cache = {0};
+	uint32_t node = seep_frames_capture_nested(frame);
+	uint32_t watched = seep_watch_alloc_nested(p, bytes, node);
 	struct seep_entry old;
 	enum seep_drop cause;
-	uint32_t node, watched;
 
-	if (seep_frames_own)
-		return;
-	node = seep_frames_capture_nested(frame);
-	watched = seep_watch_alloc_nested(p, bytes, node);
 	if (seep_session.sample_bytes
 		? !set_sampled(&cache, p, bytes, node, &old, &cause)
 		: !seep_map_set(&seep_session.map, &cache,

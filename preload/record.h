@@ -20,6 +20,7 @@
 #ifndef SEEP_PRELOAD_RECORD_H
 #define SEEP_PRELOAD_RECORD_H
 
+#include "preload/frames.h"
 #include "preload/sample.h"
 #include "preload/session.h"
 
@@ -37,6 +38,8 @@ static inline void seep_record_alloc(void *p, size_t bytes, void **frame)
 {
 	uint32_t gate = seep_gate_now();
 
+	if (seep_frames_own)
+		return;
 	if (__builtin_expect(gate == SEEP_GATE_ON, 1)) {
 		seep_record_alloc_each(p, bytes, frame);
 	} else if (gate == SEEP_GATE_SAMPLE) {
@@ -51,6 +54,8 @@ static inline void seep_record_free(void *p, void **frame)
 {
 	uint32_t gate = seep_gate_now();
 
+	if (seep_frames_own)
+		return;
 	if (__builtin_expect(gate == SEEP_GATE_ON, 1)) {
 		seep_record_free_each(p, frame);
 	} else if (gate == SEEP_GATE_SAMPLE) {

@@ -46,9 +46,11 @@ bool seep_unw_ready(const char *library, bool (*bind)(void *handle),
 
 	if (now == CLOSED && can_open(pcs, nr) &&
 	    atomic_compare_exchange_strong(&state, &now, OPENING)) {
+		int before = errno;
 		void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
 
 		now = handle && bind(handle) ? OPEN : NONE;
+		errno = before;
 		/* release: the functions before the word that they are there.
 		 */
 		atomic_store_explicit(&state, now, memory_order_release);
