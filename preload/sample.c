@@ -4,6 +4,7 @@
  *
  * No floating point: malloc() must not touch the exception flags of its caller.
  */
+#include <string.h>
 #include <sys/mman.h>
 
 #include "preload/sample.h"
@@ -82,7 +83,10 @@ void seep_sample_begin(uint64_t interval_bytes, uint64_t new_seed)
 	atomic_store(&nr_seeds, 0);
 	/* The thread that forked goes on with numbers of its own. */
 	seep_sample = (struct seep_sample){0};
-	seep_sys(SYS_madvise, seep_sample_filter, FILTER_BYTES, MADV_DONTNEED);
+	/* Refused where it is locked, or the kernel's pages are larger. */
+	if (seep_sys(SYS_madvise, seep_sample_filter, FILTER_BYTES,
+		MADV_DONTNEED) < 0)
+		memset((void *)seep_sample_filter, 0, FILTER_BYTES);
 }
 
 /* The next point lies `far` bytes ahead. */

@@ -16,7 +16,7 @@ static const struct seep_option options[] = {
     SEEP_VIEW_OPTIONS_FILTER,
     SEEP_VIEW_OPTION_SORT,
     {"all", 'a', SEEP_OPTION_FLAG, SEEP_VIEW_AT(all), NULL,
-	"also sites that stopped growing or go up and down", NULL},
+	"also sites that stopped, go up and down, or are in doubt", NULL},
     SEEP_VIEW_OPTIONS_NAMES,
     {0},
 };

@@ -35,11 +35,16 @@ static void print_time(uint64_t ms, char *buf, size_t size)
 
 static void print_process(const struct seep_control_process *p)
 {
-	char time[32] = "?", live[32] = "?";
+	char time[32] = "?", live[64] = "?";
 
 	if (p->answers) {
 		print_time(p->traced_ms, time, sizeof(time));
-		snprintf(live, sizeof(live), "%" PRIu64, p->live_bytes);
+		if (p->live_bytes_stderr)
+			snprintf(live, sizeof(live),
+			    "%" PRIu64 " +/- %" PRIu64, p->live_bytes,
+			    p->live_bytes_stderr);
+		else
+			snprintf(live, sizeof(live), "%" PRIu64, p->live_bytes);
 	}
 	printf("%7u %9s %14s  %s  %s\n", p->pid, time, live, p->recording,
 	    p->command);

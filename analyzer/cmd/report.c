@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* report.c - `seep report`: what is alive, and who allocated it */
+#include <inttypes.h>
+
 #include "analyzer/cmd/cmd.h"
 #include "analyzer/cmd/target.h"
 #include "analyzer/cmd/view.h"
@@ -28,6 +30,20 @@ static const struct seep_usage usage = {
     .max_operands = 1,
 };
 
+static void warn_of_sample(const struct seep_report *r)
+{
+	for (size_t i = 0; i < r->nr_processes; i++) {
+		uint64_t bytes = r->processes[i].process.sample_bytes;
+
+		if (!bytes)
+			continue;
+		seep_cmd_warn("figures are estimates, sampled at a mean "
+			      "interval of %" PRIu64 " bytes",
+		    bytes);
+		return;
+	}
+}
+
 static struct seep_error *print(
     const char *path, const struct seep_view *v, FILE *f)
 {
@@ -53,6 +69,7 @@ static struct seep_error *print(
 	case SEEP_VIEW_JSON:
 		return seep_json_report(&report, seep_view_json_top(v), f);
 	case SEEP_VIEW_FOLDED:
+		warn_of_sample(&report); /* the format has no place for it */
 		return seep_folded_report(&report, f);
 	default:
 		return seep_text_report(&report, &to, f);

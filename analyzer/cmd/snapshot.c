@@ -28,6 +28,15 @@ static const struct seep_usage usage = {
     .max_operands = 1,
 };
 
+/* Of a sample: with the standard error. */
+static void print_count(uint64_t count, uint64_t error, const char *what)
+{
+	printf("%" PRIu64, count);
+	if (error)
+		printf(" +/- %" PRIu64, error);
+	printf(" %s", what);
+}
+
 int seep_cmd_snapshot(int argc, char **argv)
 {
 	_cleanup_(seep_control_destroyp) struct seep_control *ctl = NULL;
@@ -47,9 +56,10 @@ int seep_cmd_snapshot(int argc, char **argv)
 		err = seep_control_snapshot(ctl, v.label, &s);
 	if (err)
 		return seep_cmd_fail(err);
-	printf("snapshot %" PRId64 ": %" PRIu64 " bytes in %" PRIu64
-	       " blocks alive, in '%s'\n",
-	    s.snapshot, s.live_bytes, s.live_blocks, s.recording);
+	printf("snapshot %" PRId64 ": ", s.snapshot);
+	print_count(s.live_bytes, s.live_bytes_stderr, "bytes in ");
+	print_count(s.live_blocks, s.live_blocks_stderr, "blocks alive, in ");
+	printf("'%s'\n", s.recording);
 	seep_control_snapshot_deinit(&s);
 	return seep_cmd_close_stdout(0);
 }

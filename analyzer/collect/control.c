@@ -461,6 +461,8 @@ struct seep_error *seep_control_snapshot(struct seep_control *ctl,
 	    .snapshot = answer.snapshot,
 	    .live_blocks = answer.live_blocks,
 	    .live_bytes = answer.live_bytes,
+	    .live_blocks_stderr = answer.live_blocks_stderr,
+	    .live_bytes_stderr = answer.live_bytes_stderr,
 	};
 	return NULL;
 }
@@ -553,6 +555,9 @@ static struct seep_error *add_process(struct listing *l, const struct entry *e)
 			p->traced_ms = answer.traced_ms;
 			p->live_blocks = answer.live_blocks;
 			p->live_bytes = answer.live_bytes;
+			p->live_blocks_stderr =
+			    answer.live_blocks_stderr;
+			p->live_bytes_stderr = answer.live_bytes_stderr;
 		}
 	}
 	return NULL;

@@ -47,6 +47,7 @@ struct seep_control_snapshot {
 	int64_t process_id;
 	int64_t snapshot;
 	uint64_t live_blocks, live_bytes;
+	uint64_t live_blocks_stderr, live_bytes_stderr; /* 0: exact */
 };
 
 struct seep_error *seep_control_snapshot(struct seep_control *ctl,
@@ -76,6 +77,7 @@ struct seep_control_process {
 	char *command;	    /* arguments separated by spaces */
 	uint64_t traced_ms; /* since tracing began */
 	uint64_t live_blocks, live_bytes;
+	uint64_t live_blocks_stderr, live_bytes_stderr; /* 0: exact */
 	int answers; /* 0: its collector does not; figures are 0 */
 };
 

@@ -12,6 +12,7 @@
 #include "analyzer/collect/collector_impl.h"
 #include "analyzer/collect/fdmsg.h"
 #include "analyzer/collect/proc.h"
+#include "analyzer/model/sample.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
@@ -120,6 +121,9 @@ static void fill_answer(struct seep_collector *c, const struct seep_conn *conn,
 	a->from = r.from;
 	a->live_blocks = t->p.totals.live_blocks;
 	a->live_bytes = t->p.totals.live_bytes;
+	a->live_blocks_stderr =
+	    seep_standard_error(t->p.totals.var.live_blocks);
+	a->live_bytes_stderr = seep_standard_error(t->p.totals.var.live_bytes);
 	a->traced_ms = seep_trace_at_ms(&c->trace, seep_collector_mono_ns()) -
 		       t->p.start_ms;
 }

@@ -30,7 +30,7 @@
 
 #define SEEP_REQUEST_MAGIC   0x3151455250454553ull /* "SEEPREQ1" */
 #define SEEP_ANSWER_MAGIC    0x31534e4150454553ull /* "SEEPANS1" */
-#define SEEP_CONTROL_VERSION 1u
+#define SEEP_CONTROL_VERSION 2u
 
 enum seep_request_op {
 	SEEP_REQUEST_STATUS = 1,
@@ -54,6 +54,7 @@ struct seep_answer {
 	int64_t process_id;
 	int64_t snapshot, from;
 	uint64_t live_blocks, live_bytes;
+	uint64_t live_blocks_stderr, live_bytes_stderr; /* of a sample */
 	uint64_t traced_ms;
 	char recording[PATH_MAX];
 	char text[512];

@@ -2,7 +2,9 @@
 /* test_collect_sites.c - segments become rows of sites, epochs become times */
 #include "analyzer/collect/epochs.h"
 #include "analyzer/collect/sites.h"
+#include "analyzer/model/sample.h"
 #include "tests/unit/collect_fixture.h"
+#include "wire/sample.h"
 
 struct fixture {
 	struct fake_segment seg;
@@ -78,6 +80,84 @@ START_TEST(counters_of_a_site_become_its_row)
 	ck_assert_int_eq(f.sink->nodes[1].parent, 1);
 	ck_assert_int_eq(rows[0].site, 2);
 	ck_assert(seep_sites_has_exe(f.sites));
+	tear_down(&f);
+}
+END_TEST
+
+#define INTERVAL 65536u
+
+/* Counts what a sampled block stands for at the first place of the table. */
+static void sample(struct fixture *f, uint32_t node, uint64_t size, bool freed)
+{
+	uint32_t nr = 1u << SEEP_FIRST_TABLE_LOG_SAMPLED;
+	uint32_t *keys =
+	    (uint32_t *)(f->seg.pool.base + (f->seg.slot->table >> 8));
+	struct seep_counter *c = (struct seep_counter *)(keys + nr);
+	struct seep_counter *spread = c + nr;
+	struct seep_weight w = seep_weight_of(INTERVAL, size);
+
+	keys[0] = node;
+	*(freed ? &c->free_blocks : &c->alloc_blocks) += w.blocks;
+	*(freed ? &c->free_bytes : &c->alloc_bytes) += w.bytes;
+	*(freed ? &spread->free_blocks : &spread->alloc_blocks) +=
+	    w.blocks_spread;
+	*(freed ? &spread->free_bytes : &spread->alloc_bytes) += w.bytes_spread;
+}
+
+/* Of a site with a sampled block of 1000 bytes, one of 100000, and another of
+ * 1000 that was freed. */
+static void is_estimate(const struct seep_counts *c)
+{
+	struct seep_estimate e = {0};
+
+	seep_estimate_add(&e, INTERVAL, 1000, 1);
+	seep_estimate_add(&e, INTERVAL, 100000, 1);
+	ck_assert_uint_eq(c->live_blocks, seep_estimate_round(e.blocks));
+	ck_assert_double_eq_tol((double)c->live_bytes, e.bytes, 2);
+	ck_assert_double_eq_tol(c->var.live_blocks / e.blocks_var, 1, 0.001);
+	ck_assert_double_eq_tol(c->var.live_bytes / e.bytes_var, 1, 0.005);
+	ck_assert_double_eq_tol(c->var.alloc_bytes / e.bytes_var, 2, 0.01);
+	ck_assert_double_eq_tol(c->var.free_bytes / e.bytes_var, 1, 0.005);
+}
+
+START_TEST(counters_and_blocks_of_a_sample_become_the_same_estimates)
+{
+	const struct seep_survivor_row *survivors;
+	const struct seep_site_row *rows;
+	struct seep_counts live = {0};
+	struct seep_map_cache cache = {{0}, {NULL}};
+	enum seep_drop cause;
+	struct fixture f;
+	uint32_t site;
+	size_t nr = 0;
+
+	set_up(&f);
+	seep_sites_destroy(f.sites);
+	f.seg.pool.head->sample_bytes = INTERVAL;
+	f.seg.slot->table =
+	    f.seg.slot->table >> 8 << 8 | SEEP_FIRST_TABLE_LOG_SAMPLED;
+	ck_assert_int_eq(seep_reader_refresh(&f.reader), SEEP_READ_OK);
+	no_error(seep_sites_create(
+	    &f.reader, &f.sink->sink, "/bin/prog", NULL, NULL, &f.sites));
+	site = fake_node(&f.seg, 0, f.lib, 0x200);
+	sample(&f, site, 1000, false);
+	sample(&f, site, 1000, false);
+	sample(&f, site, 1000, true);
+	sample(&f, site, 100000, false);
+	ck_assert(seep_map_set_sparse(
+	    &f.seg.map, &cache, 0x7f0000000010, 1000, site, 1, &cause));
+	ck_assert(seep_map_set_sparse(
+	    &f.seg.map, &cache, 0x7f0000100010, 100000, site, 1, &cause));
+	ck_assert_uint_eq(count(&f, &rows), 1);
+	is_estimate(&rows[0].counts);
+	no_error(seep_sites_scan(f.sites, f.epochs, 0, &survivors, &nr, &live));
+	/* survivors are what was recorded */
+	ck_assert_uint_eq(nr, 2);
+	ck_assert_uint_eq(survivors[0].blocks, 1);
+	ck_assert_uint_eq(live.live_blocks, rows[0].counts.live_blocks);
+	no_error(seep_sites_count_by_scan(f.sites, &rows, &nr));
+	ck_assert_uint_eq(nr, 1);
+	is_estimate(&rows[0].counts);
 	tear_down(&f);
 }
 END_TEST
@@ -347,6 +427,8 @@ int main(void)
 	TCase *tc = tcase_create("sites");
 
 	tcase_add_test(tc, counters_of_a_site_become_its_row);
+	tcase_add_test(
+	    tc, counters_and_blocks_of_a_sample_become_the_same_estimates);
 	tcase_add_test(tc, two_ids_of_one_path_are_one_site);
 	tcase_add_test(tc, nodes_without_data_never_reach_the_sink);
 	tcase_add_loop_test(

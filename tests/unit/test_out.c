@@ -117,6 +117,22 @@ static void add_process(struct fixture *f, uint32_t pid, uint64_t bytes)
 	};
 }
 
+/* What was recorded is a sample; the process's third site is exact. */
+static void add_variances(struct seep_report_process *p)
+{
+	p->process.sample_bytes = 65536;
+	p->process.totals.var = (struct seep_variances){.live_blocks = 4,
+	    .live_bytes = 10000,
+	    .alloc_blocks = 9,
+	    .alloc_bytes = 640000};
+	for (int i = 0; i < 2; i++)
+		p->sites[i].counts.var =
+		    (struct seep_variances){.live_blocks = 0.25,
+			.live_bytes = 1e6,
+			.alloc_blocks = 16,
+			.alloc_bytes = 1e8};
+}
+
 /* The first site of the process has histories: four that ended of five. */
 static void add_histories(
     struct fixture *f, struct seep_report_process *p, uint64_t every)
@@ -431,6 +447,82 @@ START_TEST(a_report_is_as_its_schema_says)
 }
 END_TEST
 
+static json_int_t member(const json_t *j, const char *name)
+{
+	const json_t *value = json_object_get(j, name);
+
+	ck_assert_msg(json_is_integer(value), "no number '%s'", name);
+	return json_integer_value(value);
+}
+
+START_TEST(a_report_of_a_sample_is_as_its_schema_says)
+{
+	struct fixture f;
+	json_t *j, *p, *site;
+
+	fixture_init(&f);
+	add_process(&f, 7, 1000);
+	add_variances(&f.report.processes[0]);
+	done(&f, seep_json_report(&f.report, 0, f.f));
+	j = schema_parse("seep-report-1", f.text);
+	p = json_array_get(json_object_get(j, "processes"), 0);
+	ck_assert_int_eq(member(p, "sample_bytes"), 65536);
+	ck_assert_int_eq(
+	    member(json_object_get(p, "totals"), "live_bytes_stderr"), 100);
+	ck_assert_int_eq(
+	    member(json_object_get(p, "totals"), "alloc_blocks_stderr"), 3);
+	site = json_array_get(json_object_get(p, "sites"), 0);
+	ck_assert_int_eq(member(site, "live_blocks_stderr"), 1);
+	ck_assert_int_eq(member(site, "live_bytes_stderr"), 1000);
+	ck_assert_int_eq(member(site, "alloc_bytes_stderr"), 10000);
+	site = json_array_get(json_object_get(p, "sites"), 2);
+	ck_assert_int_eq(member(site, "live_bytes_stderr"), 0);
+	json_decref(j);
+	fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(a_report_of_a_sample_says_so_first)
+{
+	static const char says[] =
+	    "sampled at a mean interval of 65536 bytes (64.0 KiB): figures are "
+	    "estimates +/- their\nstandard error,";
+	struct fixture f;
+
+	fixture_init(&f);
+	add_process(&f, 7, 1000);
+	add_variances(&f.report.processes[0]);
+	done(&f, seep_text_report(&f.report, &usual, f.f));
+	ck_assert_msg(!strncmp(f.text, says, strlen(says)), "%s", f.text);
+	find(f.text, "alive      1000 +/- 100 bytes in 4 +/- 2 blocks\n");
+	find(f.text, "allocated  5000 +/- 800 bytes (4.9 KiB) in 10 +/- 3 "
+		     "blocks");
+	find(f.text, "#1  1234567890 +/- 1000 bytes (1.1 GiB) in 1 +/- 1 "
+		     "block\n");
+	/* what is exact has no error */
+	find(f.text, "#3  18838 bytes (18.4 KiB) in 3 blocks");
+	fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(exact_figures_have_no_errors)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	add_process(&f, 7, 1000);
+	done(&f, seep_text_report(&f.report, &usual, f.f));
+	ck_assert_ptr_null(strstr(f.text, "+/-"));
+	ck_assert_ptr_null(strstr(f.text, "estimates"));
+	free(f.text);
+	f.f = open_memstream(&f.text, &f.size);
+	done(&f, seep_json_report(&f.report, 0, f.f));
+	find(f.text, "\"sample_bytes\":0,");
+	ck_assert_ptr_null(strstr(f.text, "stderr"));
+	fixture_deinit(&f);
+}
+END_TEST
+
 START_TEST(an_empty_report_is_as_its_schema_says)
 {
 	struct fixture f;
@@ -461,6 +553,46 @@ START_TEST(growth_is_as_its_schema_says)
 }
 END_TEST
 
+START_TEST(growth_of_a_sample_is_as_its_schema_says)
+{
+	struct seep_growth_site sites[2];
+	struct seep_growth g;
+	struct fixture f;
+	json_t *j, *site;
+
+	memcpy(sites, growth_sites, sizeof(sites));
+	fixture_init(&f);
+	add_process(&f, 7, 1000);
+	add_variances(&f.report.processes[0]);
+	sites[0].stack = f.numbers[0];
+	sites[1].stack = f.numbers[1];
+	sites[0].delta_bytes_var = 2500;
+	sites[1].delta_bytes_var = 10000;
+	sites[1].is_noise = true;
+	g = make_growth(&f, sites);
+	g.noise.nr_sites = 3;
+	g.delta_bytes_var = 12500;
+	done(&f, seep_json_growth(&g, 0, f.f));
+	j = schema_parse("seep-growth-1", f.text);
+	ck_assert_int_eq(member(j, "sample_bytes"), 65536);
+	ck_assert_int_eq(member(json_object_get(j, "noise"), "sites"), 3);
+	ck_assert_int_eq(member(j, "delta_bytes_stderr"), 112);
+	site = json_array_get(json_object_get(j, "sites"), 0);
+	ck_assert_int_eq(member(site, "delta_bytes_stderr"), 50);
+	ck_assert(json_is_false(json_object_get(site, "noise")));
+	site = json_array_get(json_object_get(j, "sites"), 1);
+	ck_assert(json_is_true(json_object_get(site, "noise")));
+	json_decref(j);
+	free(f.text);
+	f.f = open_memstream(&f.text, &f.size);
+	done(&f, seep_text_growth(&g, &usual, f.f));
+	find(f.text, "#1  +5000 +/- 50 bytes (+4.9 KiB) and +5 blocks, never");
+	find(f.text, "+20 +/- 100 bytes and -1 blocks, which may be chance: ");
+	find(f.text, "3 sites grew by less than twice the standard error");
+	fixture_deinit(&f);
+}
+END_TEST
+
 START_TEST(the_first_growth_is_as_its_schema_says)
 {
 	struct seep_snapshot to = {.id = 1};
@@ -471,6 +603,52 @@ START_TEST(the_first_growth_is_as_its_schema_says)
 	done(&f,
 	    seep_json_growth_begins(&f.report.processes[0].process, &to, f.f));
 	json_decref(schema_parse("seep-growth-1", f.text));
+	fixture_deinit(&f);
+}
+END_TEST
+
+START_TEST(a_difference_of_samples_is_as_its_schema_says)
+{
+	struct seep_diff_site sites[2] = {
+	    {.fingerprint = "v1:0123456789abcdef",
+		.in_b = true,
+		.b = {.live_bytes = 900,
+		    .live_blocks = 1,
+		    .var = {.live_bytes = 10000}}},
+	    {.fingerprint = "v1:1123456789abcdef",
+		.in_a = true,
+		.in_b = true,
+		.a = {.live_bytes = 9,
+		    .live_blocks = 1,
+		    .var = {.live_bytes = 9}},
+		.b = {.var = {.live_bytes = 16}}}};
+	struct seep_diff d = {
+	    .a = {.path = (char *)"a.seep", .sample_bytes = 1024},
+	    .b = {.path = (char *)"b.seep", .sample_bytes = 1024},
+	    .sites = sites,
+	    .nr_sites = 2};
+	struct fixture f;
+	json_t *j, *site;
+
+	fixture_init(&f);
+	d.stacks = &f.stacks;
+	sites[0].stack = f.numbers[0];
+	sites[1].stack = f.numbers[1];
+	done(&f, seep_json_diff(&d, 0, f.f));
+	j = schema_parse("seep-diff-1", f.text);
+	site = json_array_get(json_object_get(j, "sites"), 0);
+	ck_assert_int_eq(member(site, "delta_bytes_stderr"), 100);
+	ck_assert(json_is_false(json_object_get(site, "noise")));
+	site = json_array_get(json_object_get(j, "sites"), 1);
+	ck_assert_int_eq(member(site, "delta_bytes_stderr"), 5);
+	ck_assert(json_is_true(json_object_get(site, "noise")));
+	json_decref(j);
+	free(f.text);
+	f.f = open_memstream(&f.text, &f.size);
+	done(&f, seep_text_diff(&d, &usual, f.f));
+	ck_assert_msg(!strncmp(f.text, "sampled at a mean", 17), "%s", f.text);
+	find(f.text, "#1  +900 +/- 100 bytes and +1 blocks, new");
+	find(f.text, "#2  -9 +/- 5 bytes and -1 blocks, which may be chance");
 	fixture_deinit(&f);
 }
 END_TEST
@@ -566,6 +744,11 @@ int main(void)
 	tcase_add_test(tc, a_terminal_gets_nothing_to_obey);
 	tcase_add_test(tc, growth_names_change_and_trend);
 	tcase_add_test(tc, a_report_is_as_its_schema_says);
+	tcase_add_test(tc, a_report_of_a_sample_is_as_its_schema_says);
+	tcase_add_test(tc, a_report_of_a_sample_says_so_first);
+	tcase_add_test(tc, exact_figures_have_no_errors);
+	tcase_add_test(tc, growth_of_a_sample_is_as_its_schema_says);
+	tcase_add_test(tc, a_difference_of_samples_is_as_its_schema_says);
 	tcase_add_test(tc, an_empty_report_is_as_its_schema_says);
 	tcase_add_test(tc, growth_is_as_its_schema_says);
 	tcase_add_test(tc, the_first_growth_is_as_its_schema_says);

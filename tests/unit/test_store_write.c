@@ -610,6 +610,65 @@ static void write_until_killed(const char *path, int ready)
 	}
 }
 
+static void same_variances(
+    const struct seep_variances *a, const struct seep_variances *b)
+{
+	ck_assert_double_eq(a->live_blocks, b->live_blocks);
+	ck_assert_double_eq(a->live_bytes, b->live_bytes);
+	ck_assert_double_eq(a->alloc_blocks, b->alloc_blocks);
+	ck_assert_double_eq(a->alloc_bytes, b->alloc_bytes);
+	ck_assert_double_eq(a->free_blocks, b->free_blocks);
+	ck_assert_double_eq(a->free_bytes, b->free_bytes);
+}
+
+START_TEST(a_sample_keeps_its_interval_and_variances)
+{
+	const struct seep_variances var = {1.5, 2e12, 3.25, 4e15, 5, 0};
+	struct seep_process p = fixture_process(), *list;
+	struct seep_snapshot s = {.totals.var = var}, *snapshots;
+	struct seep_site_row row = fixture_row(1, 3, 300), *rows;
+	struct store_fixture f;
+	struct seep_store *st;
+	size_t nr;
+	int64_t id;
+
+	fixture_init(&f);
+	OK(seep_store_create(f.path, &st));
+	fixture_nodes(st, &id, 1);
+	p.sample_bytes = 524288;
+	p.totals.var = var;
+	OK(seep_store_put_process(st, &p));
+	s.process_id = p.id;
+	row.counts.var = var;
+	OK(seep_store_put_snapshot(st, &s, &row, 1));
+	/* the rows of a site that are merged add up */
+	OK(seep_store_put_snapshot(
+	    st, &s, (struct seep_site_row[]){row, row}, 2));
+	OK(seep_store_finish(st));
+
+	OK(seep_store_open(f.path, &st));
+	OK(seep_store_processes(st, &list, &nr));
+	ck_assert_uint_eq(list[0].sample_bytes, 524288);
+	same_variances(&list[0].totals.var, &var);
+	seep_process_deinit(&list[0]);
+	free(list);
+	OK(seep_store_snapshots(st, p.id, &snapshots, &nr));
+	ck_assert_uint_eq(nr, 2);
+	same_variances(&snapshots[0].totals.var, &var);
+	OK(seep_store_site_rows(st, p.id, snapshots[0].id, &rows, &nr));
+	ck_assert_uint_eq(nr, 1);
+	same_variances(&rows[0].counts.var, &var);
+	free(rows);
+	OK(seep_store_site_rows(st, p.id, snapshots[1].id, &rows, &nr));
+	ck_assert_uint_eq(nr, 1);
+	ck_assert_double_eq(rows[0].counts.var.live_bytes, 4e12);
+	free(rows);
+	free(snapshots);
+	seep_store_destroy(st);
+	fixture_deinit(&f);
+}
+END_TEST
+
 START_TEST(a_killed_writer_leaves_its_last_commit)
 {
 	struct seep_survivor_row *survivors;
@@ -714,6 +773,7 @@ int main(void)
 	tcase_add_test(tc, settings_and_baselines_are_kept_per_key);
 	tcase_add_test(tc, a_node_is_stored_once);
 	tcase_add_test(tc, a_continued_recording_knows_its_nodes_and_counts);
+	tcase_add_test(tc, a_sample_keeps_its_interval_and_variances);
 	tcase_add_test(tc, after_a_rollback_ids_are_given_again);
 	tcase_add_test(tc, names_are_read_as_they_were_written);
 	tcase_add_test(tc, a_snapshot_stores_only_what_changed);
