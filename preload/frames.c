@@ -16,8 +16,8 @@
 #include "preload/step.h"
 #include "preload/sys.h"
 
-#define FIRST_EDGES 256u
-#define MAX_EDGES   (1u << 15)
+#define FIRST_SETS  64u
+#define MAX_SETS    (1u << 14) /* 1 MiB */
 #define NESTED_ROOM 256u
 #define STACK_MAX   (1ull << 30) /* farther than this is another stack */
 
@@ -45,33 +45,51 @@ bool seep_frames_begin(void)
 bool seep_frames_init(struct seep_frames *f)
 {
 	memset(f, 0, sizeof(*f));
-	f->edges = seep_sys_grab(FIRST_EDGES * sizeof(*f->edges));
-	f->edge_mask = FIRST_EDGES - 1;
+	f->edges = seep_sys_grab(FIRST_SETS * sizeof(*f->edges));
+	f->edge_sets = FIRST_SETS;
 	return f->edges && seep_recall_init(&f->recall);
 }
 
 void seep_frames_reset(struct seep_frames *f)
 {
 	seep_recall_reset(&f->recall);
-	memset(f->edges, 0, (f->edge_mask + 1) * sizeof(*f->edges));
+	memset(f->edges, 0, f->edge_sets * sizeof(*f->edges));
 	memset(f->near, 0, sizeof(f->near));
+}
+
+static struct seep_edges *edges_of(
+    const struct seep_frames *f, uint64_t pc, uint32_t parent)
+{
+	uint64_t h = (pc ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15ull;
+
+	return &f->edges[h >> 40 & (f->edge_sets - 1)];
 }
 
 static void more_edges(struct seep_frames *f)
 {
-	uint32_t old_nr = f->edge_mask + 1, nr = old_nr * 4;
-	struct seep_edge *e, *old = f->edges;
+	struct seep_edges *old = f->edges, *e;
+	uint32_t sets = f->edge_sets;
+	void *p;
 
-	f->edge_misses = 0;
-	if (nr > MAX_EDGES)
+	f->edges_lost = 0;
+	if (sets >= MAX_SETS)
 		return;
-	e = seep_sys_grab(nr * sizeof(*e));
-	if (!e)
+	p = seep_sys_grab(2 * sets * sizeof(*old));
+	if (!p)
 		return;
-	f->edges = e;
+	f->edges = p;
 	atomic_signal_fence(memory_order_seq_cst);
-	f->edge_mask = nr - 1;
-	seep_sys_release(old, old_nr * sizeof(*e));
+	f->edge_sets = 2 * sets;
+	for (uint32_t i = 0; i < sets; i++)
+		for (uint32_t j = 0; j < SEEP_EDGE_WAYS; j++) {
+			if (!old[i].pc[j])
+				continue;
+			e = edges_of(f, old[i].pc[j], old[i].parent[j]);
+			e->pc[j] = old[i].pc[j];
+			e->parent[j] = old[i].parent[j];
+			e->node[j] = old[i].node[j];
+		}
+	seep_sys_release(old, sets * sizeof(*old));
 }
 
 /* ---- steps ------------------------------------------------------------- */
@@ -140,25 +158,44 @@ static uint32_t node_below(
 	return seep_tree_child(seep_capture.tree, parent, kind, offset);
 }
 
+static __attribute__((noinline)) uint32_t child_slow(
+    struct seep_frames *f, uint32_t parent, uint64_t pc)
+{
+	struct seep_edges *e;
+	uint32_t way;
+
+	if (f->edges_lost > f->edge_sets)
+		more_edges(f);
+	e = edges_of(f, pc, parent);
+	for (way = 0; way < SEEP_EDGE_WAYS - 1 && e->pc[way]; way++)
+		;
+	if (e->pc[way])
+		way = f->edges_lost++ % SEEP_EDGE_WAYS;
+	e->pc[way] = 0;
+	e->node[way] = node_below(f, parent, pc & ~(1ull << 63), pc >> 63);
+	e->parent[way] = parent;
+	/* A handler may jump out anywhere: the key makes the entry count. */
+	atomic_signal_fence(memory_order_seq_cst);
+	e->pc[way] = pc;
+	return e->node[way];
+}
+
 static inline uint32_t child(
     struct seep_frames *f, uint32_t parent, uint64_t pc, bool exact)
 {
-	uint64_t key = pc | (uint64_t)exact << 63;
-	uint64_t h = (key ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15ull;
-	struct seep_edge *e = &f->edges[h >> 40 & f->edge_mask];
+	const struct seep_edges *e;
+	uint32_t found = 0;
 
-	if (__builtin_expect(e->pc == key && e->parent == parent, 1))
-		return e->node;
-	if (++f->edge_misses > 4 * f->edge_mask)
-		more_edges(f);
-	e = &f->edges[h >> 40 & f->edge_mask];
-	e->pc = 0;
-	e->node = node_below(f, parent, pc, exact);
-	e->parent = parent;
-	/* A handler may jump out anywhere: the key makes the entry count. */
-	atomic_signal_fence(memory_order_seq_cst);
-	e->pc = key;
-	return e->node;
+	pc |= (uint64_t)exact << 63;
+	e = edges_of(f, pc, parent);
+	/* All four: which one it is cannot be foretold. */
+	for (uint32_t way = 0; way < SEEP_EDGE_WAYS; way++)
+		found |=
+		    (uint32_t)((e->pc[way] == pc) & (e->parent[way] == parent))
+		    << way;
+	if (__builtin_expect(!found, 0))
+		return child_slow(f, parent, pc);
+	return e->node[__builtin_ctz(found)];
 }
 
 static uint32_t truncated_root(void)

@@ -23,9 +23,12 @@
 #include "preload/recall.h"
 #endif
 
-struct seep_edge {
-	uint64_t pc; /* with bit 63 for an interrupted pc */
-	uint32_t parent, node;
+/* A cache line of answers: the node of a pc below a node. */
+#define SEEP_EDGE_WAYS 4u
+struct seep_edges {
+	uint64_t pc[SEEP_EDGE_WAYS]; /* bit 63: interrupted; 0: free */
+	uint32_t parent[SEEP_EDGE_WAYS];
+	uint32_t node[SEEP_EDGE_WAYS];
 };
 
 #define SEEP_NEAR_MODULES 4u
@@ -37,9 +40,9 @@ struct seep_frames {
 #else
 struct seep_frames {
 	struct seep_recall recall;
-	struct seep_edge *edges;
-	uint32_t edge_mask, edge_misses;
-	uint32_t code_epoch; /* what all of this holds for */
+	struct seep_edges *edges;
+	uint32_t edge_sets, edges_lost; /* pushed out since it grew */
+	uint32_t code_epoch;		/* what all of this holds for */
 	uint32_t next_near;
 	struct {
 		uint64_t start, end, bias;
@@ -79,7 +82,7 @@ static inline uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 {
 	uint64_t pc = seep_caller_pc(frame);
 	uint64_t sp = seep_caller_sp(frame);
-	uint32_t at = seep_recall_guess(&f->recall, seep_recall_key(pc, sp));
+	uint32_t at = seep_recall_first(&f->recall, pc, sp);
 	const struct seep_stack *s = seep_recall_at(&f->recall, at);
 	const struct seep_frame *end = s->frames + s->nr;
 

@@ -20,8 +20,8 @@
 #define FIRST_OWN     256u /* frames */
 
 /* What a look that went well, or did not, is worth; see seep_recall_pays(). */
-#define WORTH_MAX  64
-#define LOOK_AGAIN 16u
+#define WORTH_MAX 16
+#define LOOK_AGAIN 256u
 
 /* The empty stack, at 0, is nobody's: no frame has pc 0 and sp 0. */
 #define FIRST_STACK SEEP_STACK_WORDS(1)
@@ -30,6 +30,20 @@ static size_t bytes_for(uint32_t words)
 {
 	return words * sizeof(uint64_t) +
 	       words / WORDS_A_GUESS * sizeof(uint32_t);
+}
+
+/* The first guess of seep_recall_first() is saved, too, when it does not pay.
+ */
+static void set_first(struct seep_recall *r)
+{
+	static const uint32_t nothing[2] = {SEEP_NO_STACK, SEEP_NO_STACK};
+
+	r->first = nothing;
+	atomic_signal_fence(memory_order_seq_cst);
+	r->first_shift = r->worth >= 0 ? r->shift : 63;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (r->worth >= 0)
+		r->first = r->guesses;
 }
 
 bool seep_recall_init(struct seep_recall *r)
@@ -52,6 +66,7 @@ void seep_recall_reset(struct seep_recall *r)
 	atomic_signal_fence(memory_order_seq_cst);
 	seep_recall_at(r, 0)->nr = 1;
 	r->used = FIRST_STACK;
+	set_first(r);
 }
 
 /* ---- finding ----------------------------------------------------------- */
@@ -126,9 +141,11 @@ uint32_t seep_recall_find(
 	if (at != SEEP_NO_STACK)
 		r->last = at;
 	if (at != SEEP_NO_STACK && guesses <= FEW_GUESSES)
-		r->worth += r->worth < WORTH_MAX;
+		r->worth += r->worth < WORTH_MAX ? 2 : 0;
 	else
 		r->worth -= r->worth > -WORTH_MAX;
+	if ((r->worth >= 0) != (r->first == r->guesses))
+		set_first(r);
 	return at;
 }
 
@@ -175,6 +192,7 @@ static bool grow(struct seep_recall *r, uint32_t nr, uint32_t room)
 	atomic_signal_fence(memory_order_seq_cst);
 	r->shift = (uint32_t)__builtin_clzll(room / WORDS_A_GUESS) + 1;
 	r->room = room;
+	set_first(r);
 	for (at = FIRST_STACK; at < r->used;) {
 		const struct seep_stack *s = seep_recall_at(r, at);
 		uint64_t key =

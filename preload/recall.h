@@ -57,10 +57,12 @@ struct seep_stack {
 struct seep_recall {
 	uint64_t *arena; /* its first stack is an empty one */
 	uint32_t *guesses;
-	uint32_t shift;	     /* 64 - log2 of the number of guesses */
-	uint32_t used, room; /* of the arena, in words */
-	uint32_t last;	     /* the stack met last */
-	int32_t worth;	     /* of looking: it went well, or not, lately */
+	uint32_t shift; /* 64 - log2 of the number of guesses */
+	uint32_t first_shift;
+	const uint32_t *first; /* the guesses, or nothing */
+	uint32_t used, room;   /* of the arena, in words */
+	uint32_t last;	       /* the stack met last */
+	int32_t worth;	       /* of looking: it went well, or not, lately */
 	uint32_t looks;
 	/* A stack that is not kept, but changed from one walk to the next. */
 	struct seep_frame *own, *own_end;
@@ -146,6 +148,13 @@ static inline const struct seep_frame *seep_recall_check(
  * programs hardly ever come back to a stack.
  */
 bool seep_recall_pays(struct seep_recall *r);
+
+/* The first guess for a stack that begins so. */
+static inline uint32_t seep_recall_first(
+    const struct seep_recall *r, uint64_t pc, uint64_t sp)
+{
+	return r->first[seep_recall_key(pc, sp) >> r->first_shift];
+}
 
 /*
  * A stack that is the current one, or SEEP_NO_STACK; then *key is the guess
