@@ -326,7 +326,7 @@ static uint32_t name(struct seep_frames *f, struct seep_frame *frames,
 	return node;
 }
 
-uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame)
+uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 {
 	uint32_t epoch =
 	    atomic_load_explicit(&seep_code_epoch, memory_order_relaxed);

@@ -69,17 +69,16 @@ void seep_frames_reset(struct seep_frames *f);
 /* A copy of what the thread last unloaded code at; see frames.c. */
 extern _Atomic uint32_t seep_code_epoch;
 
-uint32_t seep_frames_capture_slow(struct seep_frames *f, void **frame);
-
 /*
  * The node of the stack whose innermost frame is the caller of the function
  * that this SEEP_FRAME is of.
  */
-#ifdef SEEP_CAPTURE_LIBUNWIND
 uint32_t seep_frames_capture(struct seep_frames *f, void **frame);
-#else
-static inline uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
+
+/* The same where the first guess is right, by far the most common; else 0. */
+static inline uint32_t seep_frames_recall(struct seep_frames *f, void **frame)
 {
+#ifndef SEEP_CAPTURE_LIBUNWIND
 	uint64_t pc = seep_caller_pc(frame);
 	uint64_t sp = seep_caller_sp(frame);
 	uint32_t at = seep_recall_first(&f->recall, pc, sp);
@@ -95,9 +94,12 @@ static inline uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 		f->recall.last = at;
 		return seep_frame_node(&s->frames[0]);
 	}
-	return seep_frames_capture_slow(f, frame);
-}
+#else
+	(void)f;
+	(void)frame;
 #endif
+	return 0;
+}
 uint32_t seep_frames_capture_nested(void **frame);
 
 /*

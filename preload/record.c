@@ -32,8 +32,7 @@ struct thread {
 	struct seep_thread_slot *slot;
 	_Atomic uint32_t *keys; /* the counter table, see layout.h */
 	struct seep_counter *counters, *spreads; /* spreads: sampled */
-	uint32_t table_log, table_used;
-	uint32_t last_key, last_at; /* the counter used last */
+	uint32_t table_shift, table_used;
 	struct seep_map_cache cache;
 	struct seep_frames frames;
 	struct thread *next; /* of all threads ever */
@@ -53,9 +52,9 @@ static inline void add(_Atomic uint64_t *c, uint64_t v)
 	    memory_order_relaxed);
 }
 
-static inline uint32_t key_slot(uint32_t key, uint32_t log)
+static inline uint32_t key_slot(uint32_t key, uint32_t shift)
 {
-	return key * 0x9e3779b1u >> (32 - log);
+	return key * 0x9e3779b1u >> shift;
 }
 
 static bool use_table(struct thread *t, uint64_t at, uint32_t log)
@@ -63,9 +62,8 @@ static bool use_table(struct thread *t, uint64_t at, uint32_t log)
 	t->keys = (_Atomic uint32_t *)(seep_session.pool.base + at);
 	t->counters = (struct seep_counter *)(t->keys + (1u << log));
 	t->spreads = t->counters + (1u << log);
-	t->table_log = log;
+	t->table_shift = 32 - log;
 	t->table_used = 0;
-	t->last_key = 0;
 	return true;
 }
 
@@ -74,7 +72,8 @@ static bool grow_table(struct thread *t)
 {
 	_Atomic uint32_t *keys = t->keys;
 	struct seep_counter *from = t->counters, *from_spreads = t->spreads;
-	uint32_t old = t->table_log, log = old + 1, mask = (1u << log) - 1;
+	uint32_t old = 32 - t->table_shift, log = old + 1,
+		 mask = (1u << log) - 1;
 	bool sampled = seep_session.sample_bytes;
 	uint64_t bytes = (uint64_t)seep_counter_entry_bytes(sampled) << log;
 	enum seep_drop cause;
@@ -92,7 +91,8 @@ static bool grow_table(struct thread *t)
 
 		if (!keys[i])
 			continue;
-		for (j = key_slot(keys[i], log); t->keys[j]; j = (j + 1) & mask)
+		for (j = key_slot(keys[i], 32 - log); t->keys[j];
+		     j = (j + 1) & mask)
 			;
 		memcpy((void *)&t->counters[j], (const void *)&from[i],
 		    sizeof(*from));
@@ -112,8 +112,8 @@ static bool grow_table(struct thread *t)
 static struct seep_counter *counter_slow(struct thread *t, uint32_t node)
 {
 	for (;;) {
-		uint32_t mask = (1u << t->table_log) - 1;
-		uint32_t i = key_slot(node, t->table_log), n;
+		uint32_t mask = UINT32_MAX >> t->table_shift;
+		uint32_t i = key_slot(node, t->table_shift), n;
 
 		for (n = 0; n <= mask; n++, i = (i + 1) & mask) {
 			uint32_t k = atomic_load_explicit(
@@ -135,15 +135,40 @@ static struct seep_counter *counter_slow(struct thread *t, uint32_t node)
 	}
 }
 
+/* The counter of a site if it is where it is looked for first, else NULL. */
+static inline struct seep_counter *near_counter(
+    const struct thread *t, uint32_t node)
+{
+	uint32_t i = key_slot(node, t->table_shift);
+
+	return atomic_load_explicit(&t->keys[i], memory_order_relaxed) == node
+		   ? &t->counters[i]
+		   : NULL;
+}
+
 static inline struct seep_counter *counter(struct thread *t, uint32_t node)
 {
-	uint32_t i = key_slot(node, t->table_log);
+	struct seep_counter *c = near_counter(t, node);
 
-	if (__builtin_expect(
-		atomic_load_explicit(&t->keys[i], memory_order_relaxed) == node,
-		1))
-		return &t->counters[i];
-	return counter_slow(t, node);
+	return c ? c : counter_slow(t, node);
+}
+
+static inline void count_in(
+    struct thread *t, struct seep_counter *c, uint64_t bytes)
+{
+	add(&c->alloc_blocks, 1);
+	add(&c->alloc_bytes, bytes);
+	add(&t->slot->alloc_blocks, 1);
+	add(&t->slot->alloc_bytes, bytes);
+}
+
+static inline void count_out(
+    struct thread *t, struct seep_counter *c, uint64_t bytes)
+{
+	add(&c->free_blocks, 1);
+	add(&c->free_bytes, bytes);
+	add(&t->slot->free_blocks, 1);
+	add(&t->slot->free_bytes, bytes);
 }
 
 static inline void count_alloc(struct thread *t, uint32_t node, uint64_t bytes)
@@ -361,8 +386,7 @@ static bool guard_is_stale(const struct thread *t, void **frame)
 
 enum way { WAY_OFF, WAY_NESTED, WAY_THREAD };
 
-static __attribute__((noinline)) enum way enter_slow(
-    struct thread **ret, void **frame)
+static enum way enter(struct thread **ret, void **frame)
 {
 	uint32_t gate = seep_gate_now();
 	struct thread *t;
@@ -385,17 +409,10 @@ static __attribute__((noinline)) enum way enter_slow(
 	return WAY_THREAD;
 }
 
-/* The gate was seen open. */
-static inline enum way enter(struct thread **ret, void **frame)
+/* The gate was seen open: is nothing in the way? */
+static inline bool may_enter(const struct thread *t)
 {
-	struct thread *t = self;
-
-	if (__builtin_expect(!t || t->guard || seep_session.compare_pids, 0))
-		return enter_slow(ret, frame);
-	t->guard = frame;
-	atomic_signal_fence(memory_order_seq_cst);
-	*ret = t;
-	return WAY_THREAD;
+	return t && !t->guard && !seep_session.compare_pids;
 }
 
 static inline void leave(struct thread *t)
@@ -478,7 +495,7 @@ static struct seep_counter *nested_counter(
 				 (atomic_load(&s->table) >> 8));
 	struct seep_counter *c =
 	    (struct seep_counter *)(keys + (1u << NESTED_LOG));
-	uint32_t i = key_slot(node, NESTED_LOG), n = 0;
+	uint32_t i = key_slot(node, 32 - NESTED_LOG), n = 0;
 
 	for (; n < 1u << NESTED_LOG; n++, i = (i + 1) % (1u << NESTED_LOG)) {
 		uint32_t k = 0;
@@ -591,7 +608,7 @@ static __attribute__((noinline)) void replaced(
 	add(&t->slot->alloc_bytes, -old->size_bytes);
 }
 
-static inline void recorded_alloc(
+static void recorded_alloc(
     struct thread *t, void *p, size_t bytes, uint32_t node)
 {
 	uint32_t epoch = epoch_now();
@@ -645,7 +662,7 @@ void seep_record_alloc_sampled(void *p, size_t bytes, void **frame)
 
 	if (!seep_sample_hits(bytes))
 		return;
-	switch (enter_slow(&t, frame)) {
+	switch (enter(&t, frame)) {
 	case WAY_NESTED:
 		nested_alloc(p, bytes, frame);
 		return;
@@ -664,7 +681,7 @@ static void sampled_free(void *p, void **frame, struct seep_entry *old)
 	struct thread *t;
 
 	old->place = NULL;
-	switch (enter_slow(&t, frame)) {
+	switch (enter(&t, frame)) {
 	case WAY_NESTED:
 		nested_free(p, old, frame);
 		return;
@@ -687,7 +704,16 @@ void seep_record_free_sampled(void *p, void **frame)
 	sampled_free(p, frame, &old);
 }
 
-void seep_record_alloc_each(void *p, size_t bytes, void **frame)
+/* The guard is set. */
+static __attribute__((noinline)) void alloc_rest(
+    struct thread *t, void *p, size_t bytes, void **frame)
+{
+	recorded_alloc(t, p, bytes, seep_frames_capture(&t->frames, frame));
+	leave(t);
+}
+
+static __attribute__((noinline)) void alloc_slow(
+    void *p, size_t bytes, void **frame)
 {
 	struct thread *t;
 
@@ -698,10 +724,43 @@ void seep_record_alloc_each(void *p, size_t bytes, void **frame)
 		nested_alloc(p, bytes, frame);
 		return;
 	case WAY_THREAD:
-		recorded_alloc(
-		    t, p, bytes, seep_frames_capture(&t->frames, frame));
-		leave(t);
+		alloc_rest(t, p, bytes, frame);
 	}
+}
+
+/*
+ * What is common is done here, and without a call, so that it takes no stack
+ * and no register that would have to be saved: a stack that is known again, a
+ * small block, a place and a counter that are where they are looked for first.
+ */
+void seep_record_alloc_each(void *p, size_t bytes, void **frame)
+{
+	struct thread *t = self;
+	struct seep_counter *c;
+	_Atomic uint64_t *place;
+	uint32_t node;
+
+	if (__builtin_expect(!may_enter(t), 0)) {
+		alloc_slow(p, bytes, frame);
+		return;
+	}
+	t->guard = frame;
+	atomic_signal_fence(memory_order_seq_cst);
+	node = seep_frames_recall(&t->frames, frame);
+	place = seep_map_vacant(
+	    &seep_session.map, &t->cache, (uint64_t)(uintptr_t)p, bytes);
+	c = near_counter(t, node);
+	if (__builtin_expect(
+		!place || !c || node <= SEEP_NODE_FULL || t->watch.until <= 1,
+		0)) {
+		alloc_rest(t, p, bytes, frame);
+		return;
+	}
+	t->watch.until--;
+	seep_map_put(place, (uint64_t)(uintptr_t)p, bytes, node, epoch_now());
+	t->last_alloc = p;
+	count_in(t, c, bytes);
+	leave(t);
 }
 
 static __attribute__((noinline)) void watched_free(
@@ -713,8 +772,8 @@ static __attribute__((noinline)) void watched_free(
 	    &t->watch, p, flags, seep_frames_capture(&t->frames, frame));
 }
 
-static inline void recorded_free(struct thread *t, void *p,
-    struct seep_entry *old, unsigned flags, void **frame)
+static void recorded_free(struct thread *t, void *p, struct seep_entry *old,
+    unsigned flags, void **frame)
 {
 	seep_map_clear(
 	    &seep_session.map, &t->cache, (uint64_t)(uintptr_t)p, old);
@@ -730,7 +789,7 @@ static inline void recorded_free(struct thread *t, void *p,
 	}
 }
 
-static inline void free_each(
+static void free_slow(
     void *p, struct seep_entry *old, unsigned flags, void **frame)
 {
 	struct thread *t;
@@ -748,11 +807,45 @@ static inline void free_each(
 	}
 }
 
-void seep_record_free_each(void *p, void **frame)
+static __attribute__((noinline)) void free_rest(
+    struct thread *t, void *p, void **frame)
 {
 	struct seep_entry old;
 
-	free_each(p, &old, 0, frame);
+	if (t) {
+		recorded_free(t, p, &old, 0, frame);
+		leave(t);
+	} else {
+		free_slow(p, &old, 0, frame);
+	}
+}
+
+/* See seep_record_alloc_each(). */
+void seep_record_free_each(void *p, void **frame)
+{
+	struct thread *t = self;
+	struct seep_counter *c;
+	_Atomic uint64_t *place;
+	uint64_t word;
+
+	if (__builtin_expect(!may_enter(t), 0)) {
+		free_rest(NULL, p, frame);
+		return;
+	}
+	t->guard = frame;
+	atomic_signal_fence(memory_order_seq_cst);
+	place = seep_map_occupied(
+	    &seep_session.map, &t->cache, (uint64_t)(uintptr_t)p, &word);
+	if (__builtin_expect(!place || word & SEEP_WORD_WATCHED ||
+				 !(c = near_counter(t, seep_word_node(word))),
+		0)) {
+		free_rest(t, p, frame);
+		return;
+	}
+	atomic_store_explicit(place, 0, memory_order_release);
+	t->last_free = p;
+	count_out(t, c, seep_word_low11(word) >> 1);
+	leave(t);
 }
 
 /* The gate is not open yet, or will not be. */
@@ -779,7 +872,7 @@ void seep_record_realloc_begin(struct seep_realloc *r, void *p, void **frame)
 	    seep_session_start())
 		gate = seep_gate_now();
 	if (gate == SEEP_GATE_ON)
-		free_each(p, &r->old, SEEP_HISTORY_REALLOC, frame);
+		free_slow(p, &r->old, SEEP_HISTORY_REALLOC, frame);
 	else if (gate == SEEP_GATE_SAMPLE && seep_sample_may_have(p))
 		sampled_free(p, frame, &r->old);
 }
@@ -791,7 +884,7 @@ static void sampled_undo(const struct seep_realloc *r, void **frame)
 	enum seep_drop cause;
 	struct thread *t;
 
-	if (enter_slow(&t, frame) != WAY_THREAD)
+	if (enter(&t, frame) != WAY_THREAD)
 		return;
 	if (seep_map_set_sparse(&seep_session.map, &t->cache,
 		(uint64_t)(uintptr_t)r->p, r->old.size_bytes, node,
@@ -817,7 +910,7 @@ void seep_record_realloc_undo(const struct seep_realloc *r, void **frame)
 		sampled_undo(r, frame);
 		return;
 	}
-	if (enter_slow(&t, frame) != WAY_THREAD)
+	if (enter(&t, frame) != WAY_THREAD)
 		return;
 	seep_map_restore(&r->old);
 	c = counter(t, node);
@@ -863,7 +956,7 @@ void seep_record_event(
 	 * may have allocated a lot and have nothing. */
 	if (!self && !seep_session.sample_bytes)
 		return;
-	switch (enter_slow(&t, frame)) {
+	switch (enter(&t, frame)) {
 	case WAY_NESTED:
 		seep_session_drop(SEEP_DROP_RING_FULL);
 		return;

@@ -67,6 +67,48 @@ static inline _Atomic uint64_t *seep_map_near(
 	       (addr >> 5 & 511);
 }
 
+/* The place for a block, if it is a SMALL one that seep_map_near() has and that
+ * is empty, as nearly all are; else NULL. */
+static inline _Atomic uint64_t *seep_map_vacant(const struct seep_map *m,
+    const struct seep_map_cache *c, uint64_t addr, uint64_t size_bytes)
+{
+	_Atomic uint64_t *place;
+
+	if (size_bytes >= SEEP_LARGE_MIN || addr & 15 ||
+	    (size_bytes < 17 && !m->glibc))
+		return NULL;
+	place = seep_map_near(m, c, addr);
+	if (place && atomic_load_explicit(place, memory_order_relaxed))
+		return NULL;
+	return place;
+}
+
+static inline void seep_map_put(_Atomic uint64_t *place, uint64_t addr,
+    uint64_t size_bytes, uint32_t node, uint32_t epoch)
+{
+	/* release: a reader that sees the word sees its node. */
+	atomic_store_explicit(place,
+	    seep_word_make(
+		(uint32_t)size_bytes << 1 | (uint32_t)(addr >> 4 & 1), node,
+		epoch),
+	    memory_order_release);
+}
+
+/* The place of the block at addr, if it is there and a SMALL one that
+ * seep_map_near() has; *word is what it holds. Else NULL. */
+static inline _Atomic uint64_t *seep_map_occupied(const struct seep_map *m,
+    const struct seep_map_cache *c, uint64_t addr, uint64_t *word)
+{
+	_Atomic uint64_t *place = seep_map_near(m, c, addr);
+	uint64_t w;
+
+	if (!place)
+		return NULL;
+	w = atomic_load_explicit(place, memory_order_relaxed);
+	*word = w;
+	return w & SEEP_WORD_PRESENT && !((w ^ addr >> 4) & 1) ? place : NULL;
+}
+
 /*
  * Records a live block. *old is what stood there for the same address (a free
  * that was missed); old->place is NULL in the normal case.
@@ -75,43 +117,27 @@ static inline bool seep_map_set(struct seep_map *m, struct seep_map_cache *c,
     uint64_t addr, uint64_t size_bytes, uint32_t node, uint32_t epoch,
     struct seep_entry *old, enum seep_drop *cause)
 {
-	_Atomic uint64_t *place;
+	_Atomic uint64_t *place = seep_map_vacant(m, c, addr, size_bytes);
 
-	if (size_bytes < SEEP_LARGE_MIN && !(addr & 15) &&
-	    (m->glibc || size_bytes >= 17) &&
-	    (place = seep_map_near(m, c, addr)) &&
-	    !atomic_load_explicit(place, memory_order_relaxed)) {
-		old->place = NULL;
-		/* release: a reader that sees the word sees its node. */
-		atomic_store_explicit(place,
-		    seep_word_make(
-			(uint32_t)size_bytes << 1 | (uint32_t)(addr >> 4 & 1),
-			node, epoch),
-		    memory_order_release);
-		return true;
-	}
-	return seep_map_set_slow(
-	    m, c, addr, size_bytes, node, epoch, old, cause);
+	if (!place)
+		return seep_map_set_slow(
+		    m, c, addr, size_bytes, node, epoch, old, cause);
+	old->place = NULL;
+	seep_map_put(place, addr, size_bytes, node, epoch);
+	return true;
 }
 
 /* Forgets the block at addr; *old says what it was. */
 static inline void seep_map_clear(struct seep_map *m, struct seep_map_cache *c,
     uint64_t addr, struct seep_entry *old)
 {
-	_Atomic uint64_t *place = seep_map_near(m, c, addr);
-
-	if (place) {
-		uint64_t w = atomic_load_explicit(place, memory_order_relaxed);
-
-		if (w & SEEP_WORD_PRESENT && !((w ^ addr >> 4) & 1)) {
-			old->place = place;
-			old->word = w;
-			old->size_bytes = seep_word_low11(w) >> 1;
-			atomic_store_explicit(place, 0, memory_order_release);
-			return;
-		}
+	old->place = seep_map_occupied(m, c, addr, &old->word);
+	if (!old->place) {
+		seep_map_clear_slow(m, c, addr, old);
+		return;
 	}
-	seep_map_clear_slow(m, c, addr, old);
+	old->size_bytes = seep_word_low11(old->word) >> 1;
+	atomic_store_explicit(old->place, 0, memory_order_release);
 }
 
 /*
