@@ -75,46 +75,51 @@ SEEP_EXPORT void *reallocarray(void *p, size_t nr, size_t bytes)
 
 SEEP_EXPORT void *memalign(size_t align, size_t bytes)
 {
+	int64_t mark = seep_sample.left;
 	void *p = seep_real.memalign(align, bytes);
 
 	if (p)
-		seep_record_alloc(p, bytes, SEEP_FRAME);
+		seep_record_alloc_once(p, bytes, SEEP_FRAME, mark);
 	return p;
 }
 
 SEEP_EXPORT void *aligned_alloc(size_t align, size_t bytes)
 {
+	int64_t mark = seep_sample.left;
 	void *p = seep_real.aligned_alloc(align, bytes);
 
 	if (p)
-		seep_record_alloc(p, bytes, SEEP_FRAME);
+		seep_record_alloc_once(p, bytes, SEEP_FRAME, mark);
 	return p;
 }
 
 SEEP_EXPORT int posix_memalign(void **ret, size_t align, size_t bytes)
 {
+	int64_t mark = seep_sample.left;
 	int err = seep_real.posix_memalign(ret, align, bytes);
 
 	if (!err && *ret)
-		seep_record_alloc(*ret, bytes, SEEP_FRAME);
+		seep_record_alloc_once(*ret, bytes, SEEP_FRAME, mark);
 	return err;
 }
 
 SEEP_EXPORT void *valloc(size_t bytes)
 {
+	int64_t mark = seep_sample.left;
 	void *p = seep_real.valloc(bytes);
 
 	if (p)
-		seep_record_alloc(p, bytes, SEEP_FRAME);
+		seep_record_alloc_once(p, bytes, SEEP_FRAME, mark);
 	return p;
 }
 
 SEEP_EXPORT void *pvalloc(size_t bytes)
 {
+	int64_t mark = seep_sample.left;
 	void *p = seep_real.pvalloc(bytes);
 
 	if (p)
-		seep_record_alloc(p, bytes, SEEP_FRAME);
+		seep_record_alloc_once(p, bytes, SEEP_FRAME, mark);
 	return p;
 }
 
@@ -156,12 +161,13 @@ FREE_LIKE(sdallocx, (void *p, size_t bytes, int flags), (p, bytes, flags))
 	SEEP_EXPORT void *name params                                          \
 	{                                                                      \
 		static struct seep_later l = {#name, NULL, 0};                 \
+		int64_t mark = seep_sample.left;                               \
 		void *fn, *p;                                                  \
                                                                                \
 		seep_later_get(&l, &fn);                                       \
 		p = fn ? ((void *(*)params)fn)args : other;                    \
 		if (p)                                                         \
-			seep_record_alloc(p, size, SEEP_FRAME);                \
+			seep_record_alloc_once(p, size, SEEP_FRAME, mark);     \
 		return p;                                                      \
 	}
 
@@ -228,6 +234,7 @@ ALLOC_LIKE(mallocx, (size_t bytes, int flags), (bytes, flags), bytes,
 	SEEP_EXPORT int name(void **ret, size_t align, size_t bytes)           \
 	{                                                                      \
 		static struct seep_later l = {#name, NULL, 0};                 \
+		int64_t mark = seep_sample.left;                               \
 		void *fn;                                                      \
 		int err;                                                       \
                                                                                \
@@ -236,7 +243,7 @@ ALLOC_LIKE(mallocx, (size_t bytes, int flags), (bytes, flags), bytes,
 			       ret, align, bytes)                              \
 			 : seep_real.posix_memalign(ret, align, bytes);        \
 		if (!err && *ret)                                              \
-			seep_record_alloc(*ret, bytes, SEEP_FRAME);            \
+			seep_record_alloc_once(*ret, bytes, SEEP_FRAME, mark); \
 		return err;                                                    \
 	}
 

@@ -28,13 +28,14 @@ static void *plain_new_aligned(size_t bytes, size_t align)
 	SEEP_EXPORT void *symbol params                                        \
 	{                                                                      \
 		static struct seep_later l = {#symbol, NULL, 0};               \
+		int64_t mark = seep_sample.left;                               \
 		void *fn, *p;                                                  \
                                                                                \
 		if (!seep_later_get(&l, &fn))                                  \
 			return fn ? ((void *(*)params)fn)args : plain;         \
 		p = ((void *(*)params)fn)args;                                 \
 		if (p)                                                         \
-			seep_record_alloc(p, bytes, SEEP_FRAME);               \
+			seep_record_alloc_once(p, bytes, SEEP_FRAME, mark);    \
 		return p;                                                      \
 	}
 

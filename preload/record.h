@@ -50,6 +50,27 @@ static inline void seep_record_alloc(void *p, size_t bytes, void **frame)
 	}
 }
 
+/*
+ * For entry points that the allocator may serve by another of ours, which has
+ * then recorded the block or not. `mark` is seep_sample.left before the call:
+ * if that moved, the block has had its chance, and a second one would count too
+ * many. Where all blocks are recorded record.c takes the inner record back.
+ */
+static inline void seep_record_alloc_once(
+    void *p, size_t bytes, void **frame, int64_t mark)
+{
+	uint32_t gate = seep_gate_now();
+
+	if (__builtin_expect(gate == SEEP_GATE_ON, 1)) {
+		seep_record_alloc_each(p, bytes, frame);
+	} else if (gate == SEEP_GATE_SAMPLE) {
+		if (seep_sample.left == mark && !seep_sample_passes(bytes))
+			seep_record_alloc_sampled(p, bytes, frame);
+	} else {
+		seep_record_alloc_first(p, bytes, frame);
+	}
+}
+
 static inline void seep_record_free(void *p, void **frame)
 {
 	uint32_t gate = seep_gate_now();
