@@ -83,6 +83,10 @@ static bool wait_for_room(struct seep_history_ring *r, uint64_t number)
 	return false;
 }
 
+/* A handler runs in a thread, but on nobody's behalf that is known here: a
+ * system call would tell, a filter may forbid it. */
+#define NO_TID 0u
+
 /* ---- telling ----------------------------------------------------------- */
 
 static bool lose(struct seep_history_ring *r)
@@ -121,33 +125,53 @@ static bool may_tell(struct seep_history_ring *r)
 	return true;
 }
 
-static bool tell(enum seep_history_kind kind, unsigned flags, uint32_t tid,
-    void *p, size_t bytes, uint32_t node)
+/* w: the thread's; NULL in a handler, which has none. */
+static bool tell(struct seep_watch *w, enum seep_history_kind kind,
+    unsigned flags, void *p, size_t bytes, uint32_t node)
 {
 	struct seep_history_ring *r = ring_of_all_threads();
 	struct seep_history_event e = {
 	    .kind = (uint8_t)kind,
 	    .flags = (uint8_t)flags,
 	    .node = node,
-	    .tid = tid,
+	    .tid = w ? w->tid : NO_TID,
 	    .addr = (uint64_t)(uintptr_t)p,
 	    .size_bytes = bytes,
 	};
 	uint64_t number;
+	bool told = true;
 
 	if (!may_tell(r))
 		return lose(r);
 	e.at_ns = seep_sys_now_ns();
+	if (w)
+		w->telling = true;
+	atomic_signal_fence(memory_order_seq_cst);
 	number = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
 	if (__builtin_expect(!seep_history_has_room(r, number), 0) &&
 	    !(history.all && wait_for_room(r, number))) {
 		/* The reader finds a hole here, and knows of it. */
 		atomic_fetch_add_explicit(
 		    &r->given_up, 1, memory_order_relaxed);
-		return lose(r);
+		told = lose(r);
+	} else {
+		seep_history_publish(r, number, &e);
 	}
-	seep_history_publish(r, number, &e);
-	return true;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (w)
+		w->telling = false;
+	return told;
+}
+
+void seep_watch_jumped(struct seep_watch *w)
+{
+	struct seep_history_ring *r = atomic_load(&history.ring);
+
+	if (!w->telling || !r)
+		return;
+	w->telling = false;
+	atomic_fetch_add_explicit(&r->given_up, 1, memory_order_relaxed);
+	lose(r);
 }
 
 /* ---- watching ---------------------------------------------------------- */
@@ -183,6 +207,7 @@ static uint32_t next_distance(struct seep_watch *w)
 void seep_watch_start(struct seep_watch *w, uint32_t tid)
 {
 	w->tid = tid;
+	w->telling = false;
 	if (history.all) {
 		w->until = 1;
 		return;
@@ -210,40 +235,35 @@ uint32_t seep_watch_alloc(
 		if (r && is_full(r, (1u << r->log) / 2))
 			return 0;
 	}
-	return tell(SEEP_HISTORY_ALLOC, 0, w->tid, p, bytes, node)
+	return tell(w, SEEP_HISTORY_ALLOC, 0, p, bytes, node)
 		   ? SEEP_EPOCH_WATCHED
 		   : 0;
 }
 
 void seep_watch_free(
-    const struct seep_watch *w, void *p, unsigned flags, uint32_t node)
+    struct seep_watch *w, void *p, unsigned flags, uint32_t node)
 {
-	tell(SEEP_HISTORY_FREE, flags, w->tid, p, 0, node);
+	tell(w, SEEP_HISTORY_FREE, flags, p, 0, node);
 }
 
-void seep_watch_undo(const struct seep_watch *w, void *p)
+void seep_watch_undo(struct seep_watch *w, void *p)
 {
-	tell(SEEP_HISTORY_UNDO, 0, w->tid, p, 0, 0);
+	tell(w, SEEP_HISTORY_UNDO, 0, p, 0, 0);
 }
 
-void seep_watch_forget(const struct seep_watch *w, void *p)
+void seep_watch_forget(struct seep_watch *w, void *p)
 {
-	tell(SEEP_HISTORY_FORGET, 0, w->tid, p, 0, 0);
+	tell(w, SEEP_HISTORY_FORGET, 0, p, 0, 0);
 }
-
-/* The handler runs in the thread, but on nobody's behalf that is known here: a
- * system call would tell, a filter may forbid it. */
-#define NO_TID 0u
 
 uint32_t seep_watch_alloc_nested(void *p, size_t bytes, uint32_t node)
 {
-	return history.all &&
-		       tell(SEEP_HISTORY_ALLOC, 0, NO_TID, p, bytes, node)
+	return history.all && tell(NULL, SEEP_HISTORY_ALLOC, 0, p, bytes, node)
 		   ? SEEP_EPOCH_WATCHED
 		   : 0;
 }
 
 void seep_watch_free_nested(void *p, uint32_t node)
 {
-	tell(SEEP_HISTORY_FREE, 0, NO_TID, p, 0, node);
+	tell(NULL, SEEP_HISTORY_FREE, 0, p, 0, node);
 }

@@ -28,9 +28,10 @@
 #define SEEP_HISTORY_INTERVAL 1024u
 
 struct seep_watch {
-	uint32_t until; /* allocations, this one included */
+	uint32_t until; /* allocations, from 1: the next one is watched */
 	uint32_t tid;
 	uint64_t random;
+	bool telling; /* a number is about to be taken, or was */
 };
 
 /* A new segment; all: the history of every block. */
@@ -39,18 +40,22 @@ void seep_history_start(bool all);
 /* Another thread. */
 void seep_watch_start(struct seep_watch *w, uint32_t tid);
 
-/* `until` is 0: SEEP_EPOCH_WATCHED if this block is told of, 0 if it could not
+/* `until` is 1: SEEP_EPOCH_WATCHED if this block is told of, 0 if it could not
  * be. Sets `until` anew. */
 uint32_t seep_watch_alloc(
     struct seep_watch *w, void *p, size_t bytes, uint32_t node);
 
+/* A handler has jumped out of whatever this thread was telling: nobody shall
+ * wait for that. */
+void seep_watch_jumped(struct seep_watch *w);
+
 /* The block is watched and about to be freed by `node`. */
 void seep_watch_free(
-    const struct seep_watch *w, void *p, unsigned flags, uint32_t node);
+    struct seep_watch *w, void *p, unsigned flags, uint32_t node);
 /* The realloc that this thread told of last has failed. */
-void seep_watch_undo(const struct seep_watch *w, void *p);
+void seep_watch_undo(struct seep_watch *w, void *p);
 /* The block was watched; another took its place, which is not. */
-void seep_watch_forget(const struct seep_watch *w, void *p);
+void seep_watch_forget(struct seep_watch *w, void *p);
 
 /* In a handler on top of the shim: blocks are watched only if all are. */
 uint32_t seep_watch_alloc_nested(void *p, size_t bytes, uint32_t node);

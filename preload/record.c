@@ -402,6 +402,7 @@ static enum way enter(struct thread **ret, void **frame)
 		if (!guard_is_stale(t, frame))
 			return WAY_NESTED;
 		seep_session_drop(SEEP_DROP_GUARD_RESET);
+		seep_watch_jumped(&t->watch);
 	}
 	t->guard = frame;
 	atomic_signal_fence(memory_order_seq_cst);
@@ -617,7 +618,10 @@ static void recorded_alloc(
 
 	if (__builtin_expect(node == SEEP_NODE_FULL, 0))
 		seep_session_drop(SEEP_DROP_TREE_FULL);
-	if (__builtin_expect(--t->watch.until == 0, 0))
+	/* Never 0: a handler may jump out between counting and watching. */
+	if (__builtin_expect(t->watch.until > 1, 1))
+		t->watch.until--;
+	else
 		epoch |= seep_watch_alloc(&t->watch, p, bytes, node);
 	if (__builtin_expect(
 		!seep_map_set(&seep_session.map, &t->cache,

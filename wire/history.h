@@ -63,7 +63,7 @@ struct seep_history_slot {
 struct seep_history_ring {
 	_Atomic uint64_t next;	   /* numbers taken by writers */
 	_Atomic uint64_t lost;	   /* events of a sample that found no room */
-	_Atomic uint64_t given_up; /* numbers that waited for room in vain */
+	_Atomic uint64_t given_up; /* numbers that writers took and left */
 	uint32_t log;		   /* slots, as a power of two */
 	uint32_t pad0[9];
 	_Atomic uint64_t tail; /* the reader is done with all below */

@@ -182,6 +182,11 @@ struct seep_error *seep_query_limit(
 		for (size_t k = 0; k < rows[i].nr_survivors; k++)
 			total +=
 			    depth[q->tree.numbers[rows[i].survivors[k].site]];
+		for (size_t k = 0;
+		     rows[i].histories && k < rows[i].histories->nr_freed; k++)
+			total +=
+			    depth[q->tree.numbers
+				      [rows[i].histories->freed[k].free_site]];
 	}
 	if (total > MAX_FRAMES_IN_ALL &&
 	    !seep_stacks_limit(q->stacks, CUT_DEPTH))
@@ -541,6 +546,7 @@ struct seep_error *seep_query_report(
 		if (!err)
 			err = seep_query_histories_load(
 			    q, &list[i], &histories[i]);
+		rows[i].histories = &histories[i].rows;
 	}
 	if (!err)
 		err = seep_query_names(q);

@@ -29,6 +29,7 @@ struct seep_rows {
 	struct seep_survivor_row *survivors;
 	struct seep_site_row *counts;
 	size_t nr_survivors, nr_counts;
+	const struct seep_history_rows *histories; /* NULL: not shown */
 	bool by_counts; /* no survivors were stored: the counts have to do */
 };
 

@@ -19,7 +19,8 @@
 #define RELEASE	    256u  /* events after which their slots are given back */
 #define BUSY_MS	    1	  /* between looks while something comes */
 #define IDLE_MS	    10
-#define STAYS_BUSY  100 /* looks without anything */
+#define STAYS_BUSY  100	 /* looks without anything */
+#define NEWEST	    256u /* numbers that are being filled, at most */
 #define HURRY_NS    100000000ull
 #define PATIENCE_NS 1000000000ull
 
@@ -34,6 +35,7 @@ struct seep_drain_ring {
 	bool all;		/* no sample: the thread's */
 	uint64_t lost_before;	/* by another collector */
 	uint64_t skipped;	/* holes */
+	uint64_t in_flight;	/* holes at the end */
 	uint64_t hole, hole_ns; /* where the reader stands, since when */
 	uint64_t hole_pending;	/* behind it at that time */
 	uint64_t taken;		/* read up to here at the last take */
@@ -84,7 +86,9 @@ static bool is_given_up(struct seep_drain_ring *r, bool over)
 	uint64_t pending = seep_history_pending(&r->reader), now = now_ns();
 	uint64_t age;
 
-	if (over)
+	/* One that its writer has left, unless it is among the newest. */
+	if (over || (r->skipped < atomic_load(&r->reader.ring->given_up) &&
+			pending > NEWEST))
 		return true;
 	if (r->hole != r->reader.at || !r->hole_ns) {
 		r->hole = r->reader.at;
@@ -119,9 +123,8 @@ static uint32_t read_some(struct seep_drain_ring *r, bool over)
 		}
 		if (!is_given_up(r, over))
 			break;
-		/* At the end it is what was in flight in each thread. */
 		if (over)
-			seep_history_skip(&r->reader);
+			r->in_flight += seep_history_skip(&r->reader);
 		else
 			r->skipped += seep_history_skip(&r->reader);
 		r->hole_ns = 0;
@@ -327,12 +330,16 @@ uint64_t seep_drain_lost(struct seep_drain_ring *r)
 {
 	const struct seep_history_ring *ring = r->reader.ring;
 	uint64_t given_up = atomic_load(&ring->given_up), lost;
+	uint64_t threads = r->seg->reader.head.nr_slots;
 
 	lock(r->drain);
 	lost = seep_histories_lost(r->histories) + r->lost_before;
 	/* Holes that their writers have counted themselves. */
 	if (r->skipped > given_up)
 		lost += r->skipped - given_up;
+	/* More than one in each thread cannot have been in flight. */
+	if (r->in_flight > threads)
+		lost += r->in_flight - threads;
 	pthread_mutex_unlock(&r->drain->lock);
 	return r->all ? lost : lost + atomic_load(&ring->lost);
 }

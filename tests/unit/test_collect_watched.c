@@ -172,7 +172,11 @@ START_TEST(at_the_end_what_was_in_flight_is_passed_and_is_no_loss)
 	seep_watched_read(&x.w, true);
 	put(&x);
 	ck_assert_uint_eq(x.sink->histories.ended, 2);
+	/* As much as there are threads, and no more. */
+	x.seg->reader.head.nr_slots = 2;
 	ck_assert_uint_eq(seep_watched_lost(&x.w), 0);
+	x.seg->reader.head.nr_slots = 1;
+	ck_assert_uint_eq(seep_watched_lost(&x.w), 1);
 	fixture_deinit(&x);
 }
 END_TEST
