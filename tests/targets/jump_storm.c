@@ -12,6 +12,9 @@
 #include <signal.h>
 #include <sys/time.h>
 
+#ifndef EVERY_US /* time between signals */
+#define EVERY_US 50
+#endif
 #define JUMPS  3000
 #define BLOCKS 60000
 
@@ -71,7 +74,7 @@ __attribute__((noinline)) static void *descend(int level, size_t bytes)
 
 int main(void)
 {
-	struct itimerval often = {{0, 50}, {0, 50}}, never = {0};
+	struct itimerval often = {{0, EVERY_US}, {0, EVERY_US}}, never = {0};
 	struct sigaction action = {
 	    .sa_sigaction = on_timer, .sa_flags = SA_SIGINFO | SA_RESTART};
 	static int volatile kept, round;

@@ -9,6 +9,9 @@
 #include <signal.h>
 #include <sys/time.h>
 
+#ifndef EVERY_US /* time between signals */
+#define EVERY_US 30
+#endif
 #define HANDLED 5000
 
 static unsigned long lo[8], hi[8];
@@ -70,7 +73,7 @@ __attribute__((noinline)) static void *descend(int level, size_t bytes)
 
 int main(void)
 {
-	struct itimerval often = {{0, 30}, {0, 30}}, never = {0};
+	struct itimerval often = {{0, EVERY_US}, {0, EVERY_US}}, never = {0};
 	struct sigaction action = {
 	    .sa_sigaction = on_timer, .sa_flags = SA_SIGINFO | SA_RESTART};
 	long rounds = 0, kept = 0;
