@@ -13,7 +13,7 @@
 tests=$(cd "$(dirname "$0")/.." && pwd)
 targets=$tests/targets
 here=$PWD
-: "${CC:=gcc}" "${CXX:=g++}" "${LIMIT:=${EMULATOR:+300}}" "${LIMIT:=60}"
+: "${CC:=gcc}" "${CXX:=g++}" "${LIMIT:=60}"
 : "${SEEP:=$here/seep}"
 case $SEEP in
 /*) ;;
