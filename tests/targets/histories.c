@@ -31,7 +31,7 @@ static pthread_barrier_t together;
 /* What is in a block: the thread that allocated it. */
 static _Atomic(long *) slots[SLOTS];
 
-static void *volatile sink;
+static __thread void *volatile sink;
 
 static __attribute__((noinline)) void allocate_at_once(void)
 {
