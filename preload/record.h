@@ -61,6 +61,8 @@ static inline void seep_record_alloc_once(
 {
 	uint32_t gate = seep_gate_now();
 
+	if (seep_frames_own)
+		return;
 	if (__builtin_expect(gate == SEEP_GATE_ON, 1)) {
 		seep_record_alloc_each(p, bytes, frame);
 	} else if (gate == SEEP_GATE_SAMPLE) {
