@@ -345,6 +345,9 @@ uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 		seep_frames_reset(f);
 		f->code_epoch = epoch;
 	}
+	node = seep_frames_recall(f, frame);
+	if (node)
+		return node;
 	pays = seep_recall_pays(r);
 	if (pays) {
 		at = seep_recall_find(r, seep_caller_pc(frame),

@@ -4,40 +4,37 @@
  *
  * The arena is filled from the front. When it is full it is doubled, up to a
  * limit; from there on everything but the last stack is forgotten and learned
- * anew. The guesses are a table without buckets: the newer one stays.
+ * anew. The guesses are a table without buckets: the newer one stays; where
+ * they push out each other, the table grows.
  */
 #include <string.h>
 
 #include "preload/recall.h"
 #include "preload/sys.h"
 
-#define FIRST_WORDS   1024u	 /* 8 KiB */
-#define MAX_WORDS     (1u << 18) /* 2 MiB: then forget */
-#define HARD_WORDS    (1u << 23) /* for one stack of a million frames */
-#define WORDS_A_GUESS 8u
-#define MAX_GUESSES   6
-#define FEW_GUESSES   3	   /* cost no more than the frames they save */
-#define FIRST_OWN     256u /* frames */
+#define FIRST_WORDS 1024u      /* 8 KiB */
+#define MAX_WORDS   (1u << 18) /* 2 MiB: then forget */
+#define HARD_WORDS  (1u << 23) /* for one stack of a million frames */
+#define FIRST_LOG   10u	       /* guesses: 4 KiB */
+#define MAX_LOG	    17u
+#define MANY_LOST   32u
+#define MAX_GUESSES 6
+#define FEW_GUESSES 3	 /* cost no more than the frames they save */
+#define FIRST_OWN   256u /* frames */
 
 /* What a look that went well, or did not, is worth; see seep_recall_pays(). */
-#define WORTH_MAX 16
+#define WORTH_MAX  16
 #define LOOK_AGAIN 256u
 
 /* The empty stack, at 0, is nobody's: no frame has pc 0 and sp 0. */
 #define FIRST_STACK SEEP_STACK_WORDS(1)
 
-static size_t bytes_for(uint32_t words)
-{
-	return words * sizeof(uint64_t) +
-	       words / WORDS_A_GUESS * sizeof(uint32_t);
-}
+static const uint32_t nothing[2] = {SEEP_NO_STACK, SEEP_NO_STACK};
 
 /* The first guess of seep_recall_first() is saved, too, when it does not pay.
  */
 static void set_first(struct seep_recall *r)
 {
-	static const uint32_t nothing[2] = {SEEP_NO_STACK, SEEP_NO_STACK};
-
 	r->first = nothing;
 	atomic_signal_fence(memory_order_seq_cst);
 	r->first_shift = r->worth >= 0 ? r->shift : 63;
@@ -46,15 +43,20 @@ static void set_first(struct seep_recall *r)
 		r->first = r->guesses;
 }
 
+static size_t guesses_bytes(const struct seep_recall *r)
+{
+	return sizeof(*r->guesses) << (64 - r->shift);
+}
+
 bool seep_recall_init(struct seep_recall *r)
 {
 	memset(r, 0, sizeof(*r));
-	r->arena = seep_sys_grab(bytes_for(FIRST_WORDS));
-	if (!r->arena)
-		return false;
-	r->guesses = (uint32_t *)(r->arena + FIRST_WORDS);
-	r->shift = (uint32_t)__builtin_clzll(FIRST_WORDS / WORDS_A_GUESS) + 1;
 	r->room = FIRST_WORDS;
+	r->shift = 64 - FIRST_LOG;
+	r->arena = seep_sys_grab(FIRST_WORDS * sizeof(*r->arena));
+	r->guesses = seep_sys_grab(guesses_bytes(r));
+	if (!r->arena || !r->guesses)
+		return false;
 	seep_recall_reset(r);
 	return true;
 }
@@ -62,7 +64,7 @@ bool seep_recall_init(struct seep_recall *r)
 void seep_recall_reset(struct seep_recall *r)
 {
 	r->last = SEEP_NO_STACK;
-	memset(r->guesses, 0, sizeof(*r->guesses) << (64 - r->shift));
+	memset(r->guesses, 0, guesses_bytes(r));
 	atomic_signal_fence(memory_order_seq_cst);
 	seep_recall_at(r, 0)->nr = 1;
 	r->used = FIRST_STACK;
@@ -157,7 +159,7 @@ static void forget(struct seep_recall *r, uint32_t nr)
 	uint32_t last = r->last, from = r->used, words = 0;
 
 	r->last = SEEP_NO_STACK;
-	memset(r->guesses, 0, sizeof(*r->guesses) << (64 - r->shift));
+	memset(r->guesses, 0, guesses_bytes(r));
 	atomic_signal_fence(memory_order_seq_cst);
 	r->used = FIRST_STACK;
 	if (last == SEEP_OWN_STACK) {
@@ -177,38 +179,62 @@ static void forget(struct seep_recall *r, uint32_t nr)
 static bool grow(struct seep_recall *r, uint32_t nr, uint32_t room)
 {
 	uint64_t *old = r->arena, *arena;
-	uint32_t old_room = r->room, at;
+	uint32_t old_room = r->room;
 
 	if (room > HARD_WORDS)
 		return false;
-	arena = seep_sys_grab(bytes_for(room));
+	arena = seep_sys_grab(room * sizeof(*arena));
 	if (!arena)
 		return false;
 	memcpy(arena, old, (r->used + nr) * sizeof(*arena));
-	/* A stack is in the same place in both, so at any moment either goes
-	 * with either table. */
+	/* A stack is in the same place in both. */
 	r->arena = arena;
-	r->guesses = (uint32_t *)(arena + room);
 	atomic_signal_fence(memory_order_seq_cst);
-	r->shift = (uint32_t)__builtin_clzll(room / WORDS_A_GUESS) + 1;
 	r->room = room;
-	set_first(r);
-	for (at = FIRST_STACK; at < r->used;) {
+	seep_sys_release(old, old_room * sizeof(*old));
+	return true;
+}
+
+/* Stacks push out each other's guesses: four times as many. Those by values are
+ * learned anew. */
+static void more_guesses(struct seep_recall *r)
+{
+	struct seep_recall more = *r;
+	uint32_t *old;
+	size_t bytes;
+
+	r->lost = 0;
+	if (64 - r->shift >= MAX_LOG)
+		return;
+	more.shift -= 2;
+	more.guesses = seep_sys_grab(guesses_bytes(&more));
+	if (!more.guesses)
+		return;
+	for (uint32_t at = FIRST_STACK; at < r->used;) {
 		const struct seep_stack *s = seep_recall_at(r, at);
 		uint64_t key =
 		    seep_recall_key(s->frames[0].pc, s->frames[0].sp);
 
-		r->guesses[key >> r->shift] = at;
+		more.guesses[key >> more.shift] = at;
 		at += SEEP_STACK_WORDS(s->nr);
 	}
-	seep_sys_release(old, bytes_for(old_room));
-	return true;
+	/* A handler may jump out: never a shift that is too small. */
+	old = r->guesses;
+	bytes = guesses_bytes(r);
+	r->first = nothing;
+	atomic_signal_fence(memory_order_seq_cst);
+	r->guesses = more.guesses;
+	atomic_signal_fence(memory_order_seq_cst);
+	r->shift = more.shift;
+	set_first(r);
+	seep_sys_release(old, bytes);
 }
 
 struct seep_stack *seep_recall_room(
     struct seep_recall *r, uint32_t done, uint32_t nr)
 {
-	uint32_t words = SEEP_STACK_WORDS(done), kept = FIRST_STACK;
+	uint32_t words = done ? SEEP_STACK_WORDS(done) : 0;
+	uint32_t kept = FIRST_STACK;
 
 	if (r->last != SEEP_NO_STACK && r->last != SEEP_OWN_STACK)
 		kept += SEEP_STACK_WORDS(seep_recall_at(r, r->last)->nr);
@@ -301,6 +327,18 @@ static uint32_t same(struct seep_recall *r, uint64_t key, uint32_t tag)
 		   : SEEP_NO_STACK;
 }
 
+/* Enters a guess; what it pushes out of another innermost frame is missed. */
+static void enter(struct seep_recall *r, uint64_t key, uint32_t at)
+{
+	uint32_t *guess = &r->guesses[key >> r->shift];
+	const struct seep_frame *old = seep_recall_at(r, *guess)->frames;
+	const struct seep_frame *leaf = seep_recall_at(r, at)->frames;
+
+	r->lost += *guess != SEEP_NO_STACK &&
+		   (old->pc != leaf->pc || old->sp != leaf->sp);
+	*guess = at;
+}
+
 void seep_recall_keep(struct seep_recall *r, uint64_t key)
 {
 	const struct seep_stack *s = seep_recall_at(r, r->used);
@@ -314,9 +352,12 @@ void seep_recall_keep(struct seep_recall *r, uint64_t key)
 		r->used += SEEP_STACK_WORDS(s->nr);
 		/* A handler may jump out anywhere: whole before it is named. */
 		atomic_signal_fence(memory_order_seq_cst);
-		r->guesses[by_node >> r->shift] = at;
+		enter(r, by_node, at);
 	}
-	r->guesses[key >> r->shift] = at;
-	r->guesses[first >> r->shift] = at;
+	if (key != first)
+		enter(r, key, at);
+	enter(r, first, at);
 	r->last = at;
+	if (r->lost > MANY_LOST)
+		more_guesses(r);
 }

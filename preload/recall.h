@@ -58,6 +58,7 @@ struct seep_recall {
 	uint64_t *arena; /* its first stack is an empty one */
 	uint32_t *guesses;
 	uint32_t shift; /* 64 - log2 of the number of guesses */
+	uint32_t lost;	/* guesses pushed out */
 	uint32_t first_shift;
 	const uint32_t *first; /* the guesses, or nothing */
 	uint32_t used, room;   /* of the arena, in words */

@@ -135,15 +135,20 @@ static struct seep_counter *counter_slow(struct thread *t, uint32_t node)
 	}
 }
 
-/* The counter of a site if it is where it is looked for first, else NULL. */
+/* The counter of a site if it is where it is looked for first, or in the place
+ * behind that, else NULL. */
 static inline struct seep_counter *near_counter(
     const struct thread *t, uint32_t node)
 {
 	uint32_t i = key_slot(node, t->table_shift);
 
-	return atomic_load_explicit(&t->keys[i], memory_order_relaxed) == node
-		   ? &t->counters[i]
-		   : NULL;
+	if (atomic_load_explicit(&t->keys[i], memory_order_relaxed) != node) {
+		i = (i + 1) & UINT32_MAX >> t->table_shift;
+		if (atomic_load_explicit(&t->keys[i], memory_order_relaxed) !=
+		    node)
+			return NULL;
+	}
+	return &t->counters[i];
 }
 
 static inline struct seep_counter *counter(struct thread *t, uint32_t node)

@@ -174,6 +174,42 @@ START_TEST(old_stacks_make_room)
 }
 END_TEST
 
+/* Behind the last word of the room there may be nothing to read. */
+START_TEST(the_room_is_used_to_its_last_word)
+{
+	static const uint32_t nr[] = {84, 85, 85};
+	uint32_t room = recall.room;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		words[3] = i;
+		find(0);
+		learn(nr[i], 100 + i, key);
+	}
+	ck_assert_uint_eq(recall.used, room);
+	ck_assert_uint_eq(seep_recall_free(&recall), 0);
+	words[3] = 3;
+	find(0);
+	learn(10, 200, key);
+	ck_assert_uint_eq(find(0), 200);
+}
+END_TEST
+
+START_TEST(guesses_that_push_out_each_other_get_more_room)
+{
+	uint32_t shift = recall.shift, known = 0;
+
+	for (uint32_t n = 0; n < 3000; n++) {
+		words[3] = n % 300;
+		if (find(0))
+			known += n >= 2400;
+		else
+			learn(4, 100 + n % 300, key);
+	}
+	ck_assert_uint_gt(known, 500);
+	ck_assert_uint_le(recall.shift, shift);
+}
+END_TEST
+
 START_TEST(one_stack_may_be_larger_than_all_the_room)
 {
 	static uint64_t saved;
@@ -298,6 +334,8 @@ int main(void)
 	tcase_add_test(tc, rbp_counts_where_it_is_needed);
 	tcase_add_test(tc, what_cannot_be_checked_is_never_known);
 	tcase_add_test(tc, old_stacks_make_room);
+	tcase_add_test(tc, the_room_is_used_to_its_last_word);
+	tcase_add_test(tc, guesses_that_push_out_each_other_get_more_room);
 	tcase_add_test(tc, one_stack_may_be_larger_than_all_the_room);
 	tcase_add_test(tc, the_own_stack_changes_at_its_inner_end);
 	tcase_add_test(tc, who_never_comes_back_is_seldom_looked_for);
