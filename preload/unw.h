@@ -34,8 +34,8 @@ bool seep_unw_ready(const char *library, bool (*bind)(void *handle),
 /* libunwind.h gives each function a name of its own for each CPU. */
 #define SEEP_UNW_BIND(handle, pointer, function)                               \
 	seep_unw_find(handle, SEEP_UNW_NAME(function), &(pointer))
-#define SEEP_UNW_NAME(function)	 SEEP_UNW_QUOTED(function)
-#define SEEP_UNW_QUOTED(name)	 #name
+#define SEEP_UNW_NAME(function) SEEP_UNW_QUOTED(function)
+#define SEEP_UNW_QUOTED(name)	#name
 
 bool seep_unw_find(void *handle, const char *name, void *pointer);
 
