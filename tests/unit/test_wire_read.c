@@ -122,6 +122,62 @@ START_TEST(random_damage_never_crashes_or_loops)
 }
 END_TEST
 
+START_TEST(an_interval_out_of_range_is_refused)
+{
+	static const struct {
+		uint32_t bytes;
+		enum seep_read_status status;
+	} intervals[] = {{0, SEEP_READ_OK}, {1, SEEP_READ_CORRUPT},
+	    {SEEP_SAMPLE_MIN, SEEP_READ_OK}, {SEEP_SAMPLE_MAX, SEEP_READ_OK},
+	    {SEEP_SAMPLE_MAX + 1, SEEP_READ_CORRUPT},
+	    {UINT32_MAX, SEEP_READ_CORRUPT}};
+	struct wire_fixture f;
+
+	wire_fixture_init(&f, 64);
+	for (size_t i = 0; i < sizeof(intervals) / sizeof(*intervals); i++) {
+		f.pool.head->sample_bytes = intervals[i].bytes;
+		ck_assert_int_eq(
+		    seep_reader_init(&f.r, wire_fixture_read, &f, f.bytes),
+		    intervals[i].status);
+	}
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
+/* The counters end with the file: of a sample their variances would not fit. */
+START_TEST(a_table_without_room_for_its_variances_is_refused)
+{
+	const unsigned log = 9;
+	struct wire_fixture f;
+	struct seep_thread_slot *slot;
+	enum seep_drop cause;
+	uint64_t at, n = 0;
+	uint32_t dir, page;
+
+	wire_fixture_init(&f, 64);
+	dir = seep_pool_alloc(&f.pool, 1, &cause);
+	page = seep_pool_alloc(&f.pool, 1, &cause);
+	*(uint32_t *)seep_pool_page(&f.pool, dir) = page;
+	f.pool.head->slot_dir[0] = dir;
+	f.pool.head->nr_slots = 1;
+	at = f.bytes - ((uint64_t)seep_counter_entry_bytes(0) << log);
+	slot = seep_pool_page(&f.pool, page);
+	slot->table = at << 8 | log;
+	wire_fixture_open(&f);
+	ck_assert_int_eq(
+	    seep_read_counters(&f.r, count_counter, &n), SEEP_READ_OK);
+	f.pool.head->sample_bytes = SEEP_SAMPLE_MIN;
+	wire_fixture_open(&f);
+	ck_assert_int_eq(
+	    seep_read_counters(&f.r, count_counter, &n), SEEP_READ_CORRUPT);
+	at = f.bytes - ((uint64_t)seep_counter_entry_bytes(1) << log);
+	slot->table = at << 8 | log;
+	ck_assert_int_eq(
+	    seep_read_counters(&f.r, count_counter, &n), SEEP_READ_OK);
+	wire_fixture_deinit(&f);
+}
+END_TEST
+
 START_TEST(every_drop_has_a_name_and_a_meaning)
 {
 	for (unsigned i = 0; i < SEEP_NR_DROPS; i++) {
@@ -143,6 +199,8 @@ int main(void)
 	tcase_add_test(tc, a_file_shorter_than_it_says_is_refused);
 	tcase_add_test(tc, a_directory_that_points_at_itself_ends_as_corrupt);
 	tcase_add_loop_test(tc, random_damage_never_crashes_or_loops, 0, 40);
+	tcase_add_test(tc, an_interval_out_of_range_is_refused);
+	tcase_add_test(tc, a_table_without_room_for_its_variances_is_refused);
 	tcase_add_test(tc, every_drop_has_a_name_and_a_meaning);
 	suite_add_tcase(s, tc);
 	return wire_fixture_main(s);
