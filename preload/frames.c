@@ -18,6 +18,7 @@
 
 #define FIRST_SETS  64u
 #define MAX_SETS    (1u << 14) /* 1 MiB */
+#define FEW_LOST    32u	       /* one of so many answers */
 #define NESTED_ROOM 256u
 #define STACK_MAX   (1ull << 30) /* farther than this is another stack */
 
@@ -71,7 +72,6 @@ static void more_edges(struct seep_frames *f)
 	uint32_t sets = f->edge_sets;
 	void *p;
 
-	f->edges_lost = 0;
 	if (sets >= MAX_SETS)
 		return;
 	p = seep_sys_grab(2 * sets * sizeof(*old));
@@ -164,8 +164,12 @@ static __attribute__((noinline)) uint32_t child_slow(
 	struct seep_edges *e;
 	uint32_t way;
 
-	if (f->edges_lost > f->edge_sets)
-		more_edges(f);
+	/* A larger table is further away: only if this one is too small. */
+	if (f->edges_lost > f->edge_sets) {
+		if (f->edges_asked < f->edges_lost * FEW_LOST)
+			more_edges(f);
+		f->edges_lost = f->edges_asked = 0;
+	}
 	e = edges_of(f, pc, parent);
 	for (way = 0; way < SEEP_EDGE_WAYS - 1 && e->pc[way]; way++)
 		;
@@ -180,23 +184,29 @@ static __attribute__((noinline)) uint32_t child_slow(
 	return e->node[way];
 }
 
+static inline uint32_t edge_is(
+    const struct seep_edges *e, uint32_t way, uint64_t pc, uint32_t parent)
+{
+	return (uint32_t)((e->pc[way] == pc) & (e->parent[way] == parent))
+	       << way;
+}
+
 static inline uint32_t child(
     struct seep_frames *f, uint32_t parent, uint64_t pc, bool exact)
 {
 	const struct seep_edges *e;
-	uint32_t found = 0;
+	uint32_t found;
 
 	pc |= (uint64_t)exact << 63;
 	e = edges_of(f, pc, parent);
-	/* All four: which one it is cannot be foretold. */
-	for (uint32_t way = 0; way < SEEP_EDGE_WAYS; way++)
-		found |=
-		    (uint32_t)((e->pc[way] == pc) & (e->parent[way] == parent))
-		    << way;
+	/* All of them: which one it is cannot be foretold. */
+	found = edge_is(e, 0, pc, parent) | edge_is(e, 1, pc, parent) |
+		edge_is(e, 2, pc, parent) | edge_is(e, 3, pc, parent);
 	if (__builtin_expect(!found, 0))
 		return child_slow(f, parent, pc);
 	return e->node[__builtin_ctz(found)];
 }
+_Static_assert(SEEP_EDGE_WAYS == 4, "child() asks four");
 
 static uint32_t truncated_root(void)
 {
@@ -284,6 +294,8 @@ static uint32_t name(struct seep_frames *f, struct seep_frame *frames,
 {
 	uint32_t node = root, needs_bp = 0;
 
+	f->edges_asked += nr;
+
 	if (met) {
 		struct seep_frame *m = &frames[nr];
 		uint32_t tag = m->tag;
@@ -345,9 +357,6 @@ uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 		seep_frames_reset(f);
 		f->code_epoch = epoch;
 	}
-	node = seep_frames_recall(f, frame);
-	if (node)
-		return node;
 	pays = seep_recall_pays(r);
 	if (pays) {
 		at = seep_recall_find(r, seep_caller_pc(frame),

@@ -41,8 +41,9 @@ struct seep_frames {
 struct seep_frames {
 	struct seep_recall recall;
 	struct seep_edges *edges;
-	uint32_t edge_sets, edges_lost; /* pushed out since it grew */
-	uint32_t code_epoch;		/* what all of this holds for */
+	uint32_t edge_sets;
+	uint32_t edges_lost, edges_asked; /* pushed out, looked for */
+	uint32_t code_epoch;		  /* what all of this holds for */
 	uint32_t next_near;
 	struct {
 		uint64_t start, end, bias;
@@ -75,7 +76,8 @@ extern _Atomic uint32_t seep_code_epoch;
  */
 uint32_t seep_frames_capture(struct seep_frames *f, void **frame);
 
-/* The same where the first guess is right, by far the most common; else 0. */
+/* To be asked first: the same where the first guess is right, by far the most
+ * common; else 0. */
 static inline uint32_t seep_frames_recall(struct seep_frames *f, void **frame)
 {
 #ifndef SEEP_CAPTURE_LIBUNWIND

@@ -22,9 +22,11 @@
 #define FEW_GUESSES 3	 /* cost no more than the frames they save */
 #define FIRST_OWN   256u /* frames */
 
-/* What a look that went well, or did not, is worth; see seep_recall_pays(). */
-#define WORTH_MAX  16
-#define LOOK_AGAIN 256u
+/* Turns of looking, in the second half of which it must go well so often, and
+ * of doing without; see seep_recall_pays(). */
+#define LOOK_TURNS 2048u
+#define LOOK_WELL  (LOOK_TURNS / 2 * 2 / 5)
+#define REST_TURNS 131072u
 
 /* The empty stack, at 0, is nobody's: no frame has pc 0 and sp 0. */
 #define FIRST_STACK SEEP_STACK_WORDS(1)
@@ -37,10 +39,17 @@ static void set_first(struct seep_recall *r)
 {
 	r->first = nothing;
 	atomic_signal_fence(memory_order_seq_cst);
-	r->first_shift = r->worth >= 0 ? r->shift : 63;
+	r->first_shift = r->resting ? 63 : r->shift;
 	atomic_signal_fence(memory_order_seq_cst);
-	if (r->worth >= 0)
+	if (!r->resting)
 		r->first = r->guesses;
+}
+
+static void set_resting(struct seep_recall *r, bool resting)
+{
+	r->resting = resting;
+	r->turns = r->well = 0;
+	set_first(r);
 }
 
 static size_t guesses_bytes(const struct seep_recall *r)
@@ -73,10 +82,13 @@ void seep_recall_reset(struct seep_recall *r)
 
 /* ---- finding ----------------------------------------------------------- */
 
-/* When it did not pay lately, we look now and then, to know when it does. */
+/* While it does not, what is known grows old: after a while all is tried anew.
+ */
 bool seep_recall_pays(struct seep_recall *r)
 {
-	return r->worth >= 0 || r->looks++ % LOOK_AGAIN == 0;
+	if (r->resting && ++r->turns == REST_TURNS)
+		set_resting(r, false);
+	return !r->resting;
 }
 
 /* The guess after finding `value` where the frames of s from f on begin to
@@ -142,12 +154,10 @@ uint32_t seep_recall_find(
 
 	if (at != SEEP_NO_STACK)
 		r->last = at;
-	if (at != SEEP_NO_STACK && guesses <= FEW_GUESSES)
-		r->worth += r->worth < WORTH_MAX ? 2 : 0;
-	else
-		r->worth -= r->worth > -WORTH_MAX;
-	if ((r->worth >= 0) != (r->first == r->guesses))
-		set_first(r);
+	if (r->turns++ >= LOOK_TURNS / 2)
+		r->well += at != SEEP_NO_STACK && guesses <= FEW_GUESSES;
+	if (r->turns == LOOK_TURNS)
+		set_resting(r, r->well < LOOK_WELL);
 	return at;
 }
 

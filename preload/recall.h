@@ -63,8 +63,8 @@ struct seep_recall {
 	const uint32_t *first; /* the guesses, or nothing */
 	uint32_t used, room;   /* of the arena, in words */
 	uint32_t last;	       /* the stack met last */
-	int32_t worth;	       /* of looking: it went well, or not, lately */
-	uint32_t looks;
+	uint32_t turns, well;  /* looks, and how many went well; see recall.c */
+	bool resting;	       /* it did not pay to look */
 	/* A stack that is not kept, but changed from one walk to the next. */
 	struct seep_frame *own, *own_end;
 	uint32_t own_room;

@@ -713,11 +713,13 @@ void seep_record_free_sampled(void *p, void **frame)
 	sampled_free(p, frame, &old);
 }
 
-/* The guard is set. */
+/* The guard is set; node: of the stack, 0 if that is not known yet. */
 static __attribute__((noinline)) void alloc_rest(
-    struct thread *t, void *p, size_t bytes, void **frame)
+    struct thread *t, void *p, size_t bytes, void **frame, uint32_t node)
 {
-	recorded_alloc(t, p, bytes, seep_frames_capture(&t->frames, frame));
+	if (!node)
+		node = seep_frames_capture(&t->frames, frame);
+	recorded_alloc(t, p, bytes, node);
 	leave(t);
 }
 
@@ -733,7 +735,7 @@ static __attribute__((noinline)) void alloc_slow(
 		nested_alloc(p, bytes, frame);
 		return;
 	case WAY_THREAD:
-		alloc_rest(t, p, bytes, frame);
+		alloc_rest(t, p, bytes, frame, 0);
 	}
 }
 
@@ -756,13 +758,13 @@ void seep_record_alloc_each(void *p, size_t bytes, void **frame)
 	t->guard = frame;
 	atomic_signal_fence(memory_order_seq_cst);
 	node = seep_frames_recall(&t->frames, frame);
-	place = seep_map_vacant(
-	    &seep_session.map, &t->cache, (uint64_t)(uintptr_t)p, bytes);
-	c = near_counter(t, node);
 	if (__builtin_expect(
-		!place || !c || node <= SEEP_NODE_FULL || t->watch.until <= 1,
+		node <= SEEP_NODE_FULL || t->watch.until <= 1 ||
+		    !(place = seep_map_vacant(&seep_session.map, &t->cache,
+			  (uint64_t)(uintptr_t)p, bytes)) ||
+		    !(c = near_counter(t, node)),
 		0)) {
-		alloc_rest(t, p, bytes, frame);
+		alloc_rest(t, p, bytes, frame, node);
 		return;
 	}
 	t->watch.until--;
