@@ -61,9 +61,11 @@ void seep_frames_reset(struct seep_frames *f)
 static struct seep_edges *edges_of(
     const struct seep_frames *f, uint64_t pc, uint32_t parent)
 {
-	uint64_t h = (pc ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15ull;
+	/* The parent comes late, from the look-up before: little is left to do
+	 * with it. Nodes are numbers in a row. */
+	uint64_t h = pc * 0x9e3779b97f4a7c15ull >> 40;
 
-	return &f->edges[h >> 40 & (f->edge_sets - 1)];
+	return &f->edges[(h ^ parent) & (f->edge_sets - 1)];
 }
 
 static void more_edges(struct seep_frames *f)

@@ -17,15 +17,23 @@
 
 #include "preload/x86_64/registers.h"
 
+/* Nothing of the next frame is known. */
+static inline enum seep_step seep_step_none(
+    struct seep_frame *next, enum seep_step st)
+{
+	next->pc = next->sp = 0;
+	next->tag = 0;
+	next->bp_at = next->ra_at = 0;
+	return st;
+}
+
 static inline __attribute__((always_inline)) enum seep_step seep_step(
     struct seep_frame *s, struct seep_frame *next, uint64_t end)
 {
 	seep_rule r = seep_cfi_rule(s->pc - !(s->tag & SEEP_FRAME_EXACT));
-	uint64_t cfa, limit = end ? end : s->sp + SEEP_STEP_MAX;
+	uint64_t cfa, limit = end ? end : s->sp + SEEP_STEP_MAX, pc, bp;
+	int64_t off = 0;
 
-	next->pc = next->sp = 0;
-	next->tag = 0;
-	next->bp_at = next->ra_at = 0;
 	switch (seep_rule_kind(r)) {
 	case SEEP_RULE_RSP:
 		cfa = s->sp + (uint64_t)seep_rule_cfa(r);
@@ -35,6 +43,7 @@ static inline __attribute__((always_inline)) enum seep_step seep_step(
 		cfa = s->bp + (uint64_t)seep_rule_cfa(r);
 		break;
 	case SEEP_RULE_DEREF:
+		seep_step_none(next, SEEP_STEP_CUT);
 		s->tag |= SEEP_FRAME_NEEDS_BP;
 		next->tag = SEEP_FRAME_BLIND;
 		if (s->bp & 7 || s->bp < s->sp || s->bp + 64 > limit)
@@ -56,6 +65,7 @@ static inline __attribute__((always_inline)) enum seep_step seep_step(
 	case SEEP_RULE_SIGFRAME:
 		/* struct ucontext of the kernel: gregs[] begins at 40; rbp is
 		 * the 11th, rsp the 16th, rip the 17th. */
+		seep_step_none(next, SEEP_STEP_CUT);
 		if (end && s->sp + 176 > end)
 			return SEEP_STEP_CUT;
 		next->bp = seep_stack_load(s->sp + 120);
@@ -64,30 +74,34 @@ static inline __attribute__((always_inline)) enum seep_step seep_step(
 		next->tag = SEEP_FRAME_EXACT | SEEP_FRAME_BLIND;
 		return next->pc ? SEEP_STEP_ON : SEEP_STEP_END;
 	case SEEP_RULE_END:
-		return SEEP_STEP_END;
+		return seep_step_none(next, SEEP_STEP_END);
 	case SEEP_RULE_COMPLEX:
+		seep_step_none(next, SEEP_STEP_CUT);
 		s->tag |= SEEP_FRAME_NEEDS_BP;
 		next->tag = SEEP_FRAME_BLIND;
 		next->sp = s->sp;
 		return seep_step_by_row(s, next, limit);
 	default:
-		return SEEP_STEP_CUT;
+		return seep_step_none(next, SEEP_STEP_CUT);
 	}
 	/* Wrong unwind information must not lead us off the stack. */
 	if (cfa & 7 || cfa <= s->sp || cfa > limit)
-		return SEEP_STEP_CUT;
-	next->pc = seep_stack_load(cfa - 8);
-	next->sp = cfa;
-	next->bp = s->bp;
+		return seep_step_none(next, SEEP_STEP_CUT);
+	pc = seep_stack_load(cfa - 8);
+	bp = s->bp;
 	if (seep_rule_has_bp(r)) {
-		int64_t off = seep_rule_bp(r);
-
+		off = seep_rule_bp(r);
 		if (cfa + (uint64_t)off < s->sp - SEEP_RED_ZONE)
-			return SEEP_STEP_CUT;
-		next->bp = seep_stack_load(cfa + (uint64_t)off);
-		next->bp_at = (int16_t)(off / 8);
+			return seep_step_none(next, SEEP_STEP_CUT);
+		bp = seep_stack_load(cfa + (uint64_t)off);
 	}
-	return next->pc ? SEEP_STEP_ON : SEEP_STEP_END;
+	next->pc = pc;
+	next->sp = cfa;
+	next->bp = bp;
+	next->tag = 0;
+	next->bp_at = (int16_t)(off / 8);
+	next->ra_at = 0;
+	return pc ? SEEP_STEP_ON : SEEP_STEP_END;
 }
 
 #endif
