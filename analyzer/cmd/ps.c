@@ -40,9 +40,8 @@ static void print_process(const struct seep_control_process *p)
 	if (p->answers) {
 		print_time(p->traced_ms, time, sizeof(time));
 		if (p->live_bytes_stderr)
-			snprintf(live, sizeof(live),
-			    "%" PRIu64 " +/- %" PRIu64, p->live_bytes,
-			    p->live_bytes_stderr);
+			snprintf(live, sizeof(live), "%" PRIu64 " +/- %" PRIu64,
+			    p->live_bytes, p->live_bytes_stderr);
 		else
 			snprintf(live, sizeof(live), "%" PRIu64, p->live_bytes);
 	}

@@ -555,8 +555,7 @@ static struct seep_error *add_process(struct listing *l, const struct entry *e)
 			p->traced_ms = answer.traced_ms;
 			p->live_blocks = answer.live_blocks;
 			p->live_bytes = answer.live_bytes;
-			p->live_blocks_stderr =
-			    answer.live_blocks_stderr;
+			p->live_blocks_stderr = answer.live_blocks_stderr;
 			p->live_bytes_stderr = answer.live_bytes_stderr;
 		}
 	}

@@ -408,9 +408,9 @@ struct seep_error *seep_json_report(
 		for (size_t k = 0; k < rp->nr_sites && !err; k++) {
 			if (top && k == top)
 				break;
-			err = write_site(
-			    report_site(&rp->sites[k], rp, &stacks),
-			    &stacks, !k, f);
+			err =
+			    write_site(report_site(&rp->sites[k], rp, &stacks),
+				&stacks, !k, f);
 		}
 		fputs("]}", f);
 	}
