@@ -33,16 +33,28 @@
 
 static const uint32_t nothing[2] = {SEEP_NO_STACK, SEEP_NO_STACK};
 
+/* The shift that is right for `nothing`, and too large for no table. */
+#define NOTHING_SHIFT 63u
+
+static void set_no_first(struct seep_recall *r)
+{
+	/* A handler may jump out anywhere: never a shift that is too small. */
+	r->first_shift = NOTHING_SHIFT;
+	atomic_signal_fence(memory_order_seq_cst);
+	r->first = nothing;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* The first guess of seep_recall_first() is saved, too, when it does not pay.
  */
 static void set_first(struct seep_recall *r)
 {
-	r->first = nothing;
+	set_no_first(r);
+	if (r->resting)
+		return;
+	r->first = r->guesses;
 	atomic_signal_fence(memory_order_seq_cst);
-	r->first_shift = r->resting ? 63 : r->shift;
-	atomic_signal_fence(memory_order_seq_cst);
-	if (!r->resting)
-		r->first = r->guesses;
+	r->first_shift = r->shift;
 }
 
 static void set_resting(struct seep_recall *r, bool resting)
@@ -228,11 +240,10 @@ static void more_guesses(struct seep_recall *r)
 		more.guesses[key >> more.shift] = at;
 		at += SEEP_STACK_WORDS(s->nr);
 	}
-	/* A handler may jump out: never a shift that is too small. */
 	old = r->guesses;
 	bytes = guesses_bytes(r);
-	r->first = nothing;
-	atomic_signal_fence(memory_order_seq_cst);
+	set_no_first(r);
+	/* Nor here: first the larger table. */
 	r->guesses = more.guesses;
 	atomic_signal_fence(memory_order_seq_cst);
 	r->shift = more.shift;

@@ -6,6 +6,8 @@
  * its saved rbp in words[4 * i - 2].
  */
 #include <check.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,10 @@
 
 #define LEAF_PC 0x400000u
 #define DEPTH	200u
+
+/* as in recall.c */
+#define LOOK_TURNS 2048u
+#define REST_TURNS 131072u
 
 static uint64_t words[4 * DEPTH];
 static struct seep_recall recall;
@@ -23,7 +29,7 @@ static uint64_t sp_of(uint32_t i)
 }
 
 /* What a walk over `nr` frames would keep, their slots being as they are. */
-static void learn(uint32_t nr, uint32_t node, uint64_t key)
+static void put(uint32_t nr, uint32_t node)
 {
 	struct seep_stack *s;
 
@@ -38,6 +44,11 @@ static void learn(uint32_t nr, uint32_t node, uint64_t key)
 		s->frames[i].sp = sp_of(i);
 		s->frames[i].tag = node + i;
 	}
+}
+
+static void learn(uint32_t nr, uint32_t node, uint64_t key)
+{
+	put(nr, node);
 	seep_recall_keep(&recall, key);
 }
 
@@ -326,6 +337,85 @@ START_TEST(after_a_reset_nothing_is_known)
 }
 END_TEST
 
+#ifdef __x86_64__
+/* ---- handlers that jump out for good ----------------------------------- */
+
+static sigjmp_buf out;
+static volatile long steps_left;
+
+static void after_each_instruction(int sig)
+{
+	(void)sig;
+	if (!steps_left--)
+		siglongjmp(out, 1);
+}
+
+/* Jumps out of `op` after so many instructions; false: it was done before. */
+static bool jump_out_of(void (*op)(void), long steps)
+{
+	steps_left = steps;
+	if (sigsetjmp(out, 1))
+		return true;
+	__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory");
+	op();
+	__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory");
+	return false;
+}
+
+static void look(void)
+{
+	find(0);
+}
+
+static void wake(void)
+{
+	seep_recall_pays(&recall);
+}
+
+static void keep(void)
+{
+	seep_recall_keep(&recall, key);
+}
+
+static void look_in_vain(uint32_t turns)
+{
+	recall.turns = turns;
+	recall.well = 0;
+	find(0);
+}
+
+/* A rest begins, a rest ends, there are more guesses: whatever of that was
+ * done, no first guess is looked for behind the end of its table. */
+START_TEST(a_handler_may_jump_out_anywhere)
+{
+	static void (*const ops[])(void) = {look, wake, keep};
+	void (*op)(void) = ops[_i];
+	bool jumped = true;
+
+	signal(SIGTRAP, after_each_instruction);
+	for (long steps = 0; jumped; steps++) {
+		ck_assert(seep_recall_init(&recall));
+		words[3] = 1;
+		find(0);
+		learn(4, 100, key);
+		words[3] = 2;
+		look_in_vain(op == wake ? LOOK_TURNS - 1 : 0);
+		put(4, 200);
+		recall.turns = op == look ? LOOK_TURNS - 1 : REST_TURNS - 1;
+		recall.lost = op == keep ? 1000 : 0;
+		jumped = jump_out_of(op, steps);
+		if (recall.first == recall.guesses)
+			ck_assert_uint_ge(recall.first_shift, recall.shift);
+		else
+			ck_assert_uint_eq(recall.first_shift, 63);
+	}
+	ck_assert(op == look   ? recall.resting
+		  : op == wake ? !recall.resting
+			       : recall.lost == 0);
+}
+END_TEST
+#endif
+
 int main(void)
 {
 	Suite *s = suite_create("recall");
@@ -346,6 +436,9 @@ int main(void)
 	tcase_add_test(tc, the_own_stack_changes_at_its_inner_end);
 	tcase_add_test(tc, who_never_comes_back_is_seldom_looked_for);
 	tcase_add_test(tc, after_a_reset_nothing_is_known);
+#ifdef __x86_64__
+	tcase_add_loop_test(tc, a_handler_may_jump_out_anywhere, 0, 3);
+#endif
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_set_tap(sr, "-");
