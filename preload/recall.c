@@ -182,6 +182,7 @@ static void forget(struct seep_recall *r, uint32_t nr)
 
 	r->last = SEEP_NO_STACK;
 	memset(r->guesses, 0, guesses_bytes(r));
+	set_first(r); /* a jump may have left an older table there */
 	atomic_signal_fence(memory_order_seq_cst);
 	r->used = FIRST_STACK;
 	if (last == SEEP_OWN_STACK) {

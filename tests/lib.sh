@@ -164,6 +164,7 @@ trace_bare()
 {
 	recording=$1
 	shift
+	rm -f "$recording" # what is waited for must be the new one
 	status=0
 	run_within "$LIMIT" env SEEP_OUTPUT="$recording" SEEP_BIN="$SEEP" \
 	    LD_PRELOAD="${PRELOAD:-$SEEP_SHIM}" "$@" 3>>truth || status=$?
