@@ -7,7 +7,8 @@
  * Runs PROG with the shim, is its collector as far as taking its segment goes,
  * and reads that when PROG has ended. The size of the live map is the number
  * of different pages that reading all live blocks touches: every page of
- * directory and of words or slots that there is, used or not.
+ * directory and of words that there is, used or not, and of slots that are in a
+ * list.
  */
 #include <errno.h>
 #include <poll.h>

@@ -888,43 +888,10 @@ void seep_record_realloc_begin(struct seep_realloc *r, void *p, void **frame)
 		sampled_free(p, frame, &r->old);
 }
 
-/* The place may be another block's by now: it is entered again. */
-static void sampled_undo(const struct seep_realloc *r, void **frame)
+static void undone_free(struct thread *t, const struct seep_realloc *r)
 {
-	uint32_t node = seep_word_node(r->old.word);
-	enum seep_drop cause;
-	struct thread *t;
+	struct seep_counter *c = counter(t, seep_word_node(r->old.word));
 
-	if (enter(&t, frame) != WAY_THREAD)
-		return;
-	if (seep_map_set_sparse(&seep_session.map, &t->cache,
-		(uint64_t)(uintptr_t)r->p, r->old.size_bytes, node,
-		seep_word_epoch(r->old.word), &cause)) {
-		seep_sample_add(r->p);
-		count_sampled(t, node, r->old.size_bytes, true, -1);
-	} else {
-		seep_session_drop(cause);
-	}
-	leave(t);
-}
-
-void seep_record_realloc_undo(const struct seep_realloc *r, void **frame)
-{
-	uint32_t node = seep_word_node(r->old.word);
-	struct seep_counter *c;
-	struct thread *t;
-
-	/* A fork in between would make the place another segment's. */
-	if (!r->old.place)
-		return;
-	if (seep_session.sample_bytes) {
-		sampled_undo(r, frame);
-		return;
-	}
-	if (enter(&t, frame) != WAY_THREAD)
-		return;
-	seep_map_restore(&r->old);
-	c = counter(t, node);
 	if (c) {
 		add(&c->free_blocks, (uint64_t)-1);
 		add(&c->free_bytes, -r->old.size_bytes);
@@ -934,6 +901,27 @@ void seep_record_realloc_undo(const struct seep_realloc *r, void **frame)
 	t->last_free = NULL;
 	if (r->old.word & SEEP_WORD_WATCHED)
 		seep_watch_undo(&t->watch, r->p);
+}
+
+void seep_record_realloc_undo(const struct seep_realloc *r, void **frame)
+{
+	bool sampled = seep_session.sample_bytes;
+	enum seep_drop cause;
+	struct thread *t;
+
+	/* Nothing was forgotten: p was not known, or tracing is off. */
+	if (!r->old.place || enter(&t, frame) != WAY_THREAD)
+		return;
+	if (!seep_map_restore(&seep_session.map, &t->cache,
+		(uint64_t)(uintptr_t)r->p, &r->old, sampled, &cause)) {
+		seep_session_drop(cause);
+	} else if (sampled) {
+		seep_sample_add(r->p);
+		count_sampled(t, seep_word_node(r->old.word), r->old.size_bytes,
+		    true, -1);
+	} else {
+		undone_free(t, r);
+	}
 	leave(t);
 }
 

@@ -21,6 +21,8 @@
 #define SEGMENT_GOOD (64ull << 20) /* below it the collector is asked */
 #define SEGMENT_MIN  (256ull << 10)
 
+_Static_assert(SEGMENT_MAX / SEEP_PAGE <= SEEP_PAGES_MAX, "page numbers");
+
 static bool populate_missing; /* a kernel before 5.14 */
 static bool quiet;	      /* all of it is writable, make no calls */
 static uint64_t page_bytes;   /* of the kernel: 4, 16 or 64 KiB */
@@ -144,6 +146,8 @@ long seep_segment_map(struct seep_pool *pool)
 		if (given >= 0 && fd >= 0)
 			seep_sys(SYS_close, fd);
 		fd = given >= 0 ? given : fd;
+		if (bytes > wanted)
+			bytes = wanted;
 	}
 	if (fd < 0)
 		return fd;

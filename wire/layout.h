@@ -30,40 +30,35 @@
 /* ---- the live map (map.h) ---------------------------------------------- */
 
 /*
- * Tiers. A block's word lives at a place computed from its address and its
- * tier; in each tier no two live blocks can share a place:
+ * Where a block's word lies follows from its address and its size:
  *   SMALL  32-byte granules, an 8-byte word: requests of 17 to 1023 bytes at
  *          16-aligned addresses, and all below 1024 where the next malloc is
  *          glibc's, whose blocks lie at least 32 bytes apart.
  *   TINY   8-byte granules, an 8-byte word: the rest below 1024 bytes.
- *   LARGE+k granules of 2^(10+k) bytes, a 16-byte slot: requests of
- *          [2^(10+k), 2^(11+k)) bytes; the last tier takes all above, too.
- *   GUEST+k granules of 2^(17-k) bytes, a 16-byte slot: sampled blocks below
- *          128 KiB. They are few and far between: a place is for whoever takes
- *          it first, by compare-and-swap, and who finds it taken tries the next
- *          tier, and at last the block's own one of those above.
+ *   list   a 16-byte slot in the list of the region, 16 KiB of addresses, where
+ *          the block begins: requests of 1 KiB up to 4 GiB, of which at most
+ *          16 begin in a region; and sampled blocks of any size below 4 GiB at
+ *          16-aligned addresses.
+ *   HUGE   2 GiB granules, a 16-byte slot: requests of 4 GiB and more.
+ * In a tier, which is any of these but the lists, no two live blocks share a
+ * granule: a place belongs to an address. A slot of a list belongs to its
+ * region, and is for whoever takes it first while it is free.
  */
-#define SEEP_TIER_SMALL	   0
-#define SEEP_TIER_TINY	   1
-#define SEEP_TIER_LARGE	   2
-#define SEEP_LARGE_MIN_LOG 10
-#define SEEP_LARGE_MAX_LOG 31
-#define SEEP_TIER_GUEST                                                        \
-	(SEEP_TIER_LARGE + SEEP_LARGE_MAX_LOG - SEEP_LARGE_MIN_LOG + 1)
-#define SEEP_GUEST_MIN_LOG 10
-#define SEEP_GUEST_MAX_LOG 17
-#define SEEP_NR_TIERS                                                          \
-	(SEEP_TIER_GUEST + SEEP_GUEST_MAX_LOG - SEEP_GUEST_MIN_LOG + 1)
-#define SEEP_LARGE_MIN (1ull << SEEP_LARGE_MIN_LOG)
-#define SEEP_ADDR_BITS 48
+#define SEEP_TIER_SMALL 0
+#define SEEP_TIER_TINY	1
+#define SEEP_TIER_HUGE	2
+#define SEEP_NR_TIERS	3
+#define SEEP_LARGE_MIN	(1ull << 10)
+#define SEEP_HUGE_MIN	(1ull << 32)
+#define SEEP_ADDR_BITS	48
 
 /*
  * The word, from bit 0: offset 1, size 10, node 28, epoch 23, watched 1,
  * present 1.
  * SMALL: offset is bit 4 of the address, size the requested bytes. TINY: the
- * offset bit is 0. LARGE: offset and size together are the high 11 bits of the
- * block's offset in its granule, see struct seep_large. A watched block is one
- * whose history is recorded (history.h): its free has to be told, too.
+ * offset bit is 0. In a slot, offset and size together are 11 bits of the
+ * block's offset, see struct seep_large. A watched block is one whose history
+ * is recorded (history.h): its free has to be told, too.
  */
 #define SEEP_WORD_PRESENT  (1ull << 63)
 #define SEEP_WORD_WATCHED  (1ull << 62)
@@ -95,45 +90,81 @@ static inline uint32_t seep_word_epoch(uint64_t w)
 	return w >> 39 & SEEP_EPOCH_MAX;
 }
 
-/* A slot of a GUEST tier that somebody is about to fill. */
+/* The word of a slot of a list that somebody is about to fill. */
 #define SEEP_WORD_TAKEN 1ull
 
 /*
- * A slot of a LARGE or GUEST tier. The offset of the block in its granule, in
- * units of 16 bytes, has 27 bits: the low 16 in `info` above the size, the high
- * 11 in the word. Written `info` first, `word` last (release); cleared by
- * `word`.
+ * A slot. Offsets are in units of 16 bytes. Written `info` first, `word` last
+ * (release), or both before it is linked (release); cleared by `word`.
+ *
+ * In a list: the word has the block's offset in its region, `info` the size
+ * and, above it, the index of the next slot, or SEEP_LIST_END. That half is
+ * written before the slot is linked and never changes: slots are reused, and
+ * never unlinked. The index of a slot is its byte offset in the segment / 16.
+ *
+ * HUGE: the offset in the granule has 27 bits, the low 16 in `info` above the
+ * size, the high 11 in the word.
  */
 struct seep_large {
 	_Atomic uint64_t word;
-	_Atomic uint64_t info; /* size: 48 bits; low 16 bits of the offset */
+	_Atomic uint64_t info; /* from bit 0: size, then next or offset */
 };
+
+#define SEEP_LIST_END	    1u /* page 0 has no slots */
+#define SEEP_SLOTS_PER_PAGE 256u
+/*
+ * At most 1024 blocks begin in a region. A slot is lost for ever if its thread
+ * ends, or jumps out of a handler, while it fills it. Writers add no slot to a
+ * list that has SEEP_LIST_FULL, but several at once may exceed it by their
+ * number; the reader takes a list of more than SEEP_LIST_MAX for damage.
+ */
+#define SEEP_LIST_FULL 2048u
+#define SEEP_LIST_MAX  4096u
 
 /*
  * The directory of a tier is a radix tree over address >> cover shift, of at
  * most three levels of 11 bits, the root taking what is left. Inner nodes hold
- * 32-bit page numbers. The leaves of SMALL hold 64-bit entries: the page number
- * below, above it a mask of all other tiers that ever had a block in these
- * 16 KiB (bit = tier), so that a free finds its block without its size.
+ * 32-bit page numbers.
+ *
+ * The leaves of SMALL hold a 64-bit entry per region, with all that a free
+ * needs to find its block without its size. From bit 0: page of SMALL words 24,
+ * a bit for each other tier that ever had a block here (seep_entry_tier()), and
+ * from bit 32 on the index of the first slot of the list; 0: none. Behind its
+ * entries a leaf has a page of slots for its lists; in place of the first slot
+ * is a 32-bit number, the index of the next slot to hand out: 0 at first, a
+ * multiple of SEEP_SLOTS_PER_PAGE if another page is needed. So the slots of a
+ * leaf lie together, and those of another thread's heap elsewhere.
  */
 #define SEEP_RADIX_BITS	     11
 #define SEEP_RADIX_SIZE	     (1u << SEEP_RADIX_BITS)
 #define SEEP_SMALL_COVER_LOG 14
 #define SEEP_SMALL_LEAF_LOG  (SEEP_SMALL_COVER_LOG + SEEP_RADIX_BITS)
+#define SEEP_PAGES_MAX	     (1u << 24)
+
+static inline uint32_t seep_entry_page(uint64_t entry)
+{
+	return entry & (SEEP_PAGES_MAX - 1);
+}
+
+static inline uint64_t seep_entry_tier(unsigned tier)
+{
+	return 1ull << 24 << tier;
+}
+
+static inline uint32_t seep_entry_list(uint64_t entry)
+{
+	return (uint32_t)(entry >> 32);
+}
 
 static inline unsigned seep_tier_granule_log(unsigned tier)
 {
-	return tier == SEEP_TIER_SMALL	? 5
-	       : tier == SEEP_TIER_TINY ? 3
-	       : tier < SEEP_TIER_GUEST
-		   ? tier - SEEP_TIER_LARGE + SEEP_LARGE_MIN_LOG
-		   : SEEP_TIER_GUEST + SEEP_GUEST_MAX_LOG - tier;
+	return tier == SEEP_TIER_SMALL ? 5 : tier == SEEP_TIER_TINY ? 3 : 31;
 }
 
 /* Address bits covered by one page of words or slots. */
 static inline unsigned seep_tier_cover_log(unsigned tier)
 {
-	return seep_tier_granule_log(tier) + (tier < SEEP_TIER_LARGE ? 9 : 8);
+	return seep_tier_granule_log(tier) + (tier == SEEP_TIER_HUGE ? 8 : 9);
 }
 
 /* Index bits of the whole directory of a tier. */
@@ -341,9 +372,9 @@ struct seep_header {
 	_Atomic uint32_t control;      /* reserved, 0 */
 	_Atomic uint64_t heartbeat_ns; /* last time the collector looked */
 
-	_Atomic uint64_t next_page;    /* pool: pages handed out so far */
-	_Atomic uint32_t map_root[32]; /* by tier: page of the top node */
-	_Atomic uint32_t nr_nodes;     /* ids handed out, in blocks */
+	_Atomic uint64_t next_page;   /* pool: pages handed out so far */
+	_Atomic uint32_t map_root[4]; /* by tier: page of the top node */
+	_Atomic uint32_t nr_nodes;    /* ids handed out, in blocks */
 	_Atomic uint32_t nr_modules;
 	_Atomic uint32_t nr_slots;
 	_Atomic uint32_t history_page; /* first page of the ring; 0: none */
@@ -368,7 +399,9 @@ _Static_assert(
     SEEP_SLOT_BYTES + (68u << SEEP_FIRST_TABLE_LOG_SAMPLED) <= SEEP_PAGE,
     "first table");
 _Static_assert(sizeof(struct seep_header) <= SEEP_PAGE, "header");
-_Static_assert(SEEP_NR_TIERS <= 32 && SEEP_NR_DROPS <= 32, "header arrays");
+_Static_assert(SEEP_NR_TIERS <= 4 && SEEP_NR_DROPS <= 32, "header arrays");
+_Static_assert(
+    SEEP_SLOTS_PER_PAGE * sizeof(struct seep_large) == SEEP_PAGE, "slot index");
 
 /* ---- the hello message ------------------------------------------------- */
 

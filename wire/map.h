@@ -6,7 +6,9 @@
  * before it gets it back. In between nobody else owns that address, and no two
  * live blocks share a place (layout.h), so each place has one writer at a time:
  * no locks, no read-modify-write, no order between threads to get wrong. Only
- * sampled blocks share places, and take them by compare-and-swap.
+ * slots of lists (blocks of 1 KiB and more, and sampled ones) are shared, by
+ * the few blocks of a region, and taken by compare-and-swap while they are
+ * free.
  *
  * Threads:  any number at once; for one address only the block's owner.
  * Signals:  async-signal-safe; nests.
@@ -61,10 +63,17 @@ static inline _Atomic uint64_t *seep_map_near(
 	e = atomic_load_explicit(c->leaf[way] + (addr >> SEEP_SMALL_COVER_LOG &
 						    (SEEP_RADIX_SIZE - 1)),
 	    memory_order_acquire);
-	if (!(uint32_t)e)
+	if (!seep_entry_page(e))
 		return NULL;
-	return (_Atomic uint64_t *)seep_pool_page(m->pool, (uint32_t)e) +
+	return (_Atomic uint64_t *)seep_pool_page(m->pool, seep_entry_page(e)) +
 	       (addr >> 5 & 511);
+}
+
+static inline bool seep_map_is_small(
+    const struct seep_map *m, uint64_t addr, uint64_t size_bytes)
+{
+	return size_bytes < SEEP_LARGE_MIN && !(addr & 15) &&
+	       (size_bytes >= 17 || m->glibc);
 }
 
 /* The place for a block, if it is a SMALL one that seep_map_near() has and that
@@ -74,8 +83,7 @@ static inline _Atomic uint64_t *seep_map_vacant(const struct seep_map *m,
 {
 	_Atomic uint64_t *place;
 
-	if (size_bytes >= SEEP_LARGE_MIN || addr & 15 ||
-	    (size_bytes < 17 && !m->glibc))
+	if (!seep_map_is_small(m, addr, size_bytes))
 		return NULL;
 	place = seep_map_near(m, c, addr);
 	if (place && atomic_load_explicit(place, memory_order_relaxed))
@@ -149,12 +157,13 @@ bool seep_map_set_sparse(struct seep_map *m, struct seep_map_cache *c,
     uint64_t addr, uint64_t size_bytes, uint32_t node, uint32_t epoch,
     enum seep_drop *cause);
 
-/* Undoes seep_map_clear(): the block never left its owner. Not after
- * seep_map_set_sparse(): the place may be another block's by now. */
-static inline void seep_map_restore(const struct seep_entry *old)
-{
-	/* release: the reader sees the rest of the slot before the word. */
-	atomic_store_explicit(old->place, old->word, memory_order_release);
-}
+/*
+ * Undoes seep_map_clear(), which gave *old: the block at addr never left its
+ * owner. It is entered anew, `sparse` as before: what it was in may be another
+ * block's by now.
+ */
+bool seep_map_restore(struct seep_map *m, struct seep_map_cache *c,
+    uint64_t addr, const struct seep_entry *old, bool sparse,
+    enum seep_drop *cause);
 
 #endif

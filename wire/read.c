@@ -3,8 +3,8 @@
  * read.c - the reader's side of a segment
  *
  * Every page number is checked against the file, and a walk visits at most as
- * many pages as the file has: a segment with loops or shared pages ends as
- * corrupt instead of never.
+ * many pages, and slots of lists, as the file has: a segment with loops or
+ * shared pages ends as corrupt instead of never.
  */
 #include <string.h>
 
@@ -61,11 +61,24 @@ enum seep_read_status seep_reader_refresh(struct seep_reader *r)
 
 /* ---- blocks ------------------------------------------------------------ */
 
+#define WORDS (SEEP_PAGE / 8)
+#define RUN   16u /* pages read at once */
+
+/* Pages of slots that were read last. The slots of a leaf of the directory lie
+ * together (layout.h), so that nearly all pages are read once. */
+#define SLOT_PAGES 32u
+struct slot_pages {
+	uint64_t page[SLOT_PAGES];
+	uint64_t words[SLOT_PAGES][WORDS];
+};
+
 struct walk {
 	struct seep_reader *r;
 	seep_block_fn *fn;
 	void *ctx;
 	uint64_t visits_left;
+	uint64_t slots_left;
+	struct slot_pages *slots;
 	unsigned tier;
 };
 
@@ -80,9 +93,6 @@ static enum seep_read_status emit(struct walk *w, const struct seep_block *b)
 {
 	return w->fn(w->ctx, b) ? SEEP_READ_STOP : SEEP_READ_OK;
 }
-
-#define WORDS (SEEP_PAGE / 8)
-#define RUN   16u /* pages read at once */
 
 /* Most pages of a program that frees what it allocates hold nothing. */
 static bool any_present(const uint64_t *words)
@@ -135,32 +145,86 @@ static enum seep_read_status word_pages(
 }
 
 /* A slot is two words: read until two readings agree, or nearly so. */
-static enum seep_read_status large_page(
-    struct walk *w, uint64_t page, uint64_t base)
+static enum seep_read_status slot_page(
+    struct walk *w, uint64_t page, uint64_t *words)
 {
-	unsigned log = seep_tier_granule_log(w->tier);
-	uint64_t a[WORDS], again[WORDS];
+	uint64_t again[WORDS];
 
-	TRY(visit(w, page, a));
-	if (!any_present(a))
+	TRY(get_page(w->r, page, words));
+	if (!any_present(words))
 		return SEEP_READ_OK;
 	for (int tries = 0; tries < 4; tries++) {
 		TRY(get_page(w->r, page, again));
-		if (!memcmp(a, again, sizeof(a)))
+		if (!memcmp(words, again, sizeof(again)))
 			break;
-		memcpy(a, again, sizeof(a));
+		memcpy(words, again, sizeof(again));
 	}
-	for (unsigned i = 0; i < SEEP_PAGE / 16; i++) {
+	return SEEP_READ_OK;
+}
+
+static enum seep_read_status huge_page(
+    struct walk *w, uint64_t page, uint64_t base)
+{
+	unsigned log = seep_tier_granule_log(SEEP_TIER_HUGE);
+	uint64_t a[WORDS];
+
+	if (!w->visits_left--)
+		return SEEP_READ_CORRUPT;
+	TRY(slot_page(w, page, a));
+	for (unsigned i = 0; i < SEEP_SLOTS_PER_PAGE; i++) {
 		uint64_t word = a[2 * i], info = a[2 * i + 1], off;
 		struct seep_block b;
 
 		if (!(word & SEEP_WORD_PRESENT))
 			continue;
 		off = ((uint64_t)seep_word_low11(word) << 16 | info >> 48) << 4;
-		if (off >> log)
-			return SEEP_READ_CORRUPT;
 		b.addr = base + ((uint64_t)i << log) + off;
 		b.size_bytes = info & 0xffffffffffffull;
+		b.node = seep_word_node(word);
+		b.epoch = seep_word_epoch(word);
+		TRY(emit(w, &b));
+	}
+	return SEEP_READ_OK;
+}
+
+/* Word and info of the slot of this index, which is linked. */
+static enum seep_read_status linked_slot(
+    struct walk *w, uint32_t index, const uint64_t **slot)
+{
+	uint64_t page = index / SEEP_SLOTS_PER_PAGE;
+	unsigned way = page % SLOT_PAGES;
+	uint64_t *words = w->slots->words[way];
+
+	*slot = words + index % SEEP_SLOTS_PER_PAGE * 2;
+	/* It was linked after its page was read if it has no `next` there. */
+	if (w->slots->page[way] != page || !((*slot)[1] >> 32)) {
+		w->slots->page[way] = 0;
+		TRY(slot_page(w, page, words));
+		w->slots->page[way] = page;
+	}
+	return (*slot)[1] >> 32 ? SEEP_READ_OK : SEEP_READ_CORRUPT;
+}
+
+/* The list, from slot `index` on, of the region that begins at `base`. */
+static enum seep_read_status region(
+    struct walk *w, uint32_t index, uint64_t base)
+{
+	for (unsigned nr = 0; index && index != SEEP_LIST_END; nr++) {
+		const uint64_t *slot;
+		struct seep_block b;
+		uint64_t word;
+
+		if (nr == SEEP_LIST_MAX || !w->slots_left--)
+			return SEEP_READ_CORRUPT;
+		TRY(linked_slot(w, index, &slot));
+		word = slot[0];
+		index = (uint32_t)(slot[1] >> 32);
+		if (!(word & SEEP_WORD_PRESENT))
+			continue;
+		if (seep_word_low11(word) >> (SEEP_SMALL_COVER_LOG - 4))
+			return SEEP_READ_CORRUPT;
+		b.addr = base + ((uint64_t)seep_word_low11(word) << 4);
+		b.size_bytes = (uint32_t)slot[1];
 		b.node = seep_word_node(word);
 		b.epoch = seep_word_epoch(word);
 		TRY(emit(w, &b));
@@ -178,8 +242,8 @@ static enum seep_read_status tier_pages(
 		run = 1;
 		if (!pages[i])
 			continue;
-		if (w->tier >= SEEP_TIER_LARGE) {
-			TRY(large_page(w, pages[i], (index + i) << log));
+		if (w->tier == SEEP_TIER_HUGE) {
+			TRY(huge_page(w, pages[i], (index + i) << log));
 			continue;
 		}
 		while (run < RUN && i + run < nr &&
@@ -190,7 +254,7 @@ static enum seep_read_status tier_pages(
 	return SEEP_READ_OK;
 }
 
-/* A leaf of the SMALL directory: 64-bit entries, the page in the low half. */
+/* A leaf of the SMALL directory, an entry for each region. */
 static enum seep_read_status small_leaf(
     struct walk *w, uint64_t page, uint64_t index)
 {
@@ -198,10 +262,15 @@ static enum seep_read_status small_leaf(
 	uint32_t pages[WORDS];
 
 	for (unsigned part = 0; part < SEEP_RADIX_SIZE / WORDS; part++) {
+		uint64_t at = index + part * WORDS;
+
 		TRY(visit(w, page + part, entries));
 		for (unsigned i = 0; i < WORDS; i++)
-			pages[i] = (uint32_t)entries[i];
-		TRY(tier_pages(w, pages, WORDS, index + part * WORDS));
+			pages[i] = seep_entry_page(entries[i]);
+		TRY(tier_pages(w, pages, WORDS, at));
+		for (unsigned i = 0; i < WORDS; i++)
+			TRY(region(w, seep_entry_list(entries[i]),
+			    (at + i) << SEEP_SMALL_COVER_LOG));
 	}
 	return SEEP_READ_OK;
 }
@@ -240,9 +309,12 @@ static enum seep_read_status radix_node(struct walk *w, uint64_t page,
 enum seep_read_status seep_read_blocks(
     struct seep_reader *r, seep_block_fn *fn, void *ctx)
 {
-	struct walk w = {.r = r, .fn = fn, .ctx = ctx};
+	struct slot_pages slots;
+	struct walk w = {.r = r, .fn = fn, .ctx = ctx, .slots = &slots};
 
+	memset(slots.page, 0, sizeof(slots.page));
 	w.visits_left = r->file_bytes / SEEP_PAGE;
+	w.slots_left = w.visits_left * SEEP_SLOTS_PER_PAGE;
 	for (w.tier = 0; w.tier < SEEP_NR_TIERS; w.tier++) {
 		unsigned levels = seep_tier_levels(w.tier);
 		unsigned bits =
@@ -337,7 +409,7 @@ enum seep_read_status seep_read_module(struct seep_reader *r, uint32_t id,
 
 /* ---- counters ---------------------------------------------------------- */
 
-static enum seep_read_status slot_page(
+static enum seep_read_status thread_page(
     struct seep_reader *r, uint32_t i, uint32_t *page)
 {
 	uint32_t dir = r->head.slot_dir[i / SEEP_SLOTS_PER_DIR];
@@ -362,7 +434,7 @@ static enum seep_read_status each_slot(struct seep_reader *r,
 	nr = nr > max ? max : nr;
 	for (uint32_t i = 0; i <= nr; i++) {
 		if (i < nr)
-			TRY(slot_page(r, i, &page));
+			TRY(thread_page(r, i, &page));
 		else
 			page = r->head.nested_slot;
 		if (!page)

@@ -49,8 +49,8 @@ struct seep_block {
 	uint32_t epoch;
 };
 
-/* Calls fn for each live block, in address order within a tier; nonzero from
- * fn stops. */
+/* Calls fn for each live block, in no order to rely on; nonzero from fn stops.
+ */
 typedef int seep_block_fn(void *ctx, const struct seep_block *b);
 enum seep_read_status seep_read_blocks(
     struct seep_reader *r, seep_block_fn *fn, void *ctx);

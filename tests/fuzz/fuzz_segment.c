@@ -196,7 +196,7 @@ static void make_seed(uint8_t *base)
 		c[i].alloc_blocks = 2;
 		c[i].alloc_bytes = 100 * i;
 		c[i].free_blocks = 1;
-		seep_map_set(&map, &cache, 0x7f0000000010 + i * 0x10000,
+		seep_map_set(&map, &cache, 0x7f0000000010 + i * 0x1400,
 		    i % 5 * 1000 + 17, node, 1, &old, &cause);
 	}
 }

@@ -84,6 +84,87 @@ START_TEST(a_directory_that_points_at_itself_ends_as_corrupt)
 }
 END_TEST
 
+#define REGION 0x7f0000004000ull
+
+/* Two blocks in one list; the slot of the one that was linked first. */
+static struct seep_large *two_in_a_list(struct wire_fixture *f)
+{
+	struct seep_entry old;
+	enum seep_drop cause;
+
+	wire_fixture_init(f, 4096);
+	ck_assert(
+	    seep_map_set(&f->map, &f->cache, REGION, 5000, 1, 0, &old, &cause));
+	ck_assert(seep_map_set(
+	    &f->map, &f->cache, REGION + 8192, 5000, 1, 0, &old, &cause));
+	seep_map_clear(&f->map, &f->cache, REGION, &old);
+	ck_assert_ptr_nonnull((void *)old.place);
+	*old.place = old.word;
+	return (struct seep_large *)old.place;
+}
+
+static _Atomic uint64_t *entry_of(struct wire_fixture *f, uint64_t addr)
+{
+	unsigned way = (addr >> SEEP_SMALL_LEAF_LOG) % SEEP_MAP_CACHE_WAYS;
+
+	return f->cache.leaf[way] +
+	       (addr >> SEEP_SMALL_COVER_LOG & (SEEP_RADIX_SIZE - 1));
+}
+
+static void assert_corrupt(struct wire_fixture *f)
+{
+	uint64_t blocks = 0;
+
+	wire_fixture_open(f);
+	ck_assert_int_eq(
+	    seep_read_blocks(&f->r, count, &blocks), SEEP_READ_CORRUPT);
+	wire_fixture_deinit(f);
+}
+
+static uint64_t with_index(uint64_t info, uint64_t index)
+{
+	return (info & UINT32_MAX) | index << 32;
+}
+
+START_TEST(a_list_that_comes_back_to_itself_ends_as_corrupt)
+{
+	struct wire_fixture f;
+	struct seep_large *first = two_in_a_list(&f);
+
+	first->info =
+	    with_index(first->info, seep_entry_list(*entry_of(&f, REGION)));
+	assert_corrupt(&f);
+}
+END_TEST
+
+/* Page 0, a slot that nobody linked, beyond the end of the file. */
+static const uint32_t bad_indices[] = {2, 255, 3000, 4096 * 256, UINT32_MAX};
+
+START_TEST(a_list_that_leads_elsewhere_is_corrupt)
+{
+	struct wire_fixture f;
+	struct seep_large *first = two_in_a_list(&f);
+
+	first->info = with_index(first->info, bad_indices[_i]);
+	assert_corrupt(&f);
+
+	two_in_a_list(&f);
+	*entry_of(&f, REGION) =
+	    with_index(*entry_of(&f, REGION), bad_indices[_i]);
+	assert_corrupt(&f);
+}
+END_TEST
+
+START_TEST(a_block_of_a_list_outside_of_its_region_is_corrupt)
+{
+	struct wire_fixture f;
+	struct seep_large *first = two_in_a_list(&f);
+
+	first->word |= 1u << (SEEP_SMALL_COVER_LOG - 4);
+	assert_corrupt(&f);
+}
+END_TEST
+
 START_TEST(random_damage_never_crashes_or_loops)
 {
 	struct wire_fixture f;
@@ -110,7 +191,7 @@ START_TEST(random_damage_never_crashes_or_loops)
 		char path[64];
 
 		if (seep_read_blocks(&f.r, count, &n) == SEEP_READ_OK)
-			ck_assert_uint_le(n, f.bytes / 8);
+			ck_assert_uint_le(n, f.bytes / 8 + f.bytes / 16);
 		seep_read_totals(&f.r, &t);
 		seep_read_counters(&f.r, count_counter, &n);
 		for (uint32_t i = 0; i < 100; i++)
@@ -198,6 +279,10 @@ int main(void)
 	tcase_add_test(tc, another_version_is_named_as_such);
 	tcase_add_test(tc, a_file_shorter_than_it_says_is_refused);
 	tcase_add_test(tc, a_directory_that_points_at_itself_ends_as_corrupt);
+	tcase_add_test(tc, a_list_that_comes_back_to_itself_ends_as_corrupt);
+	tcase_add_loop_test(tc, a_list_that_leads_elsewhere_is_corrupt, 0,
+	    sizeof(bad_indices) / sizeof(*bad_indices));
+	tcase_add_test(tc, a_block_of_a_list_outside_of_its_region_is_corrupt);
 	tcase_add_loop_test(tc, random_damage_never_crashes_or_loops, 0, 40);
 	tcase_add_test(tc, an_interval_out_of_range_is_refused);
 	tcase_add_test(tc, a_table_without_room_for_its_variances_is_refused);
