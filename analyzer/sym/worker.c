@@ -204,7 +204,8 @@ static bool send_bytes(struct child *c, const void *bytes, size_t n)
 		return send_all(c->fd, bytes, n);
 	if (!c->nr_held)
 		c->held_ms = now_ms();
-	memcpy(c->held + c->nr_held, bytes, n);
+	if (n) /* else bytes may be NULL */
+		memcpy(c->held + c->nr_held, bytes, n);
 	c->nr_held += n;
 	return true;
 }
