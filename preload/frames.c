@@ -265,8 +265,10 @@ static uint32_t walk(
 			uint32_t to_go = (uint32_t)(last_end - j);
 
 			s = seep_recall_room(r, n + 1, n + 2);
-			if (!s)
+			if (!s) {
+				*st = SEEP_STEP_CUT;
 				return n;
+			}
 			room = seep_recall_free(r);
 			seep_recall_last(r, &last_end);
 			j = last_end - to_go;

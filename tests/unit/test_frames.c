@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <ucontext.h>
 
 #include "preload/cfi.h"
@@ -31,21 +32,24 @@ static __thread struct seep_frames frames;
 static unsigned long compared;
 static int sink;
 
+static const struct seep_node *node_at(uint32_t node)
+{
+	uint32_t chunk = node / SEEP_NODES_PER_CHUNK;
+	_Atomic uint32_t *dir = seep_pool_page(&segment.pool,
+	    segment.pool.head->node_dir[chunk / SEEP_CHUNKS_PER_DIR]);
+	struct seep_node *nodes =
+	    seep_pool_page(&segment.pool, dir[chunk % SEEP_CHUNKS_PER_DIR]);
+
+	return &nodes[node % SEEP_NODES_PER_CHUNK];
+}
+
 /* The pcs of a node's path, innermost first. */
 static unsigned path_of(uint32_t node, uint64_t *pcs)
 {
 	unsigned n = 0;
 
 	for (; node && n < MAX_PCS;) {
-		struct seep_node *x =
-		    (struct seep_node *)seep_pool_page(&segment.pool,
-			((_Atomic uint32_t *)seep_pool_page(&segment.pool,
-			    segment.pool.head
-				->node_dir[node / SEEP_NODES_PER_CHUNK /
-					   SEEP_CHUNKS_PER_DIR]))
-			    [node / SEEP_NODES_PER_CHUNK %
-				SEEP_CHUNKS_PER_DIR]) +
-		    node % SEEP_NODES_PER_CHUNK;
+		const struct seep_node *x = node_at(node);
 		uint32_t module = seep_node_module(x->kind_module);
 
 		if (seep_node_kind(x->kind_module) == SEEP_NODE_TRUNCATED)
@@ -246,6 +250,41 @@ START_TEST(a_stack_deeper_than_the_first_memory)
 }
 END_TEST
 
+NI static uint32_t capture_without_memory(void)
+{
+	struct rlimit before, none;
+	uint32_t node;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &none), 0);
+	node = seep_frames_capture(&frames, SEEP_FRAME);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+	return node;
+}
+
+NI static uint32_t down_without_memory(int n)
+{
+	uint32_t node =
+	    n ? down_without_memory(n - 1) : capture_without_memory();
+
+	__asm__ volatile("" ::: "memory");
+	return node;
+}
+
+/* What could not be walked for want of memory is not taken for the end. */
+START_TEST(a_stack_without_memory_is_truncated)
+{
+	uint32_t node = down_without_memory(1500), parent;
+
+	while ((parent = node_at(node)->parent))
+		node = parent;
+	ck_assert_uint_eq(
+	    seep_node_kind(node_at(node)->kind_module), SEEP_NODE_TRUNCATED);
+}
+END_TEST
+
 static jmp_buf env;
 
 NI static void jump(int n)
@@ -394,6 +433,7 @@ int main(void)
 	tcase_add_test(tc, frames_that_hang_on_another_register);
 #endif
 	tcase_add_test(tc, a_stack_deeper_than_the_first_memory);
+	tcase_add_test(tc, a_stack_without_memory_is_truncated);
 	tcase_add_test(tc, after_longjmp);
 	tcase_add_loop_test(tc, in_a_signal_handler, 0, 2);
 	tcase_add_test(tc, in_a_coroutine);
