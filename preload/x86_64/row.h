@@ -42,6 +42,10 @@ static inline seep_rule seep_rule_of_row(const struct seep_row *r, bool signal)
 	    (r->bp != SEEP_SAVED_CFA && r->bp != SEEP_SAVED_NOT &&
 		r->bp != SEEP_SAVED_UNDEFINED))
 		return SEEP_RULE_COMPLEX;
+	/* Not below the CFA: seep_frame.bp_at has no number for that, and it
+	 * may be beyond the end of the stack. */
+	if (r->bp == SEEP_SAVED_CFA && r->bp_off >= 0)
+		return SEEP_RULE_COMPLEX;
 	return seep_rule_pack(
 	    r->cfa_reg == SEEP_REG_SP ? SEEP_RULE_RSP : SEEP_RULE_RBP,
 	    r->cfa_off, r->bp == SEEP_SAVED_CFA,
