@@ -132,8 +132,10 @@ static inline enum seep_step seep_step(
 	if (seep_rule_has_bp(r)) {
 		uint64_t bp = seep_rule_bp(r, ra);
 
-		if (bp < s->sp || bp >= limit)
+		if (bp < s->sp || bp >= limit) {
+			next->pc = next->sp = 0;
 			return SEEP_STEP_CUT;
+		}
 		next->bp = seep_stack_load(bp);
 		next->bp_at = seep_step_words(next, bp);
 	}
