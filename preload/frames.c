@@ -51,7 +51,15 @@ bool seep_frames_init(struct seep_frames *f)
 	return f->edges && seep_recall_init(&f->recall);
 }
 
-void seep_frames_reset(struct seep_frames *f)
+void seep_frames_end(struct seep_frames *f)
+{
+	if (f->edges)
+		seep_sys_release(f->edges, f->edge_sets * sizeof(*f->edges));
+	seep_recall_end(&f->recall);
+}
+
+/* Forgets all: code has moved. */
+static void forget_all(struct seep_frames *f)
 {
 	seep_recall_reset(&f->recall);
 	memset(f->edges, 0, f->edge_sets * sizeof(*f->edges));
@@ -87,9 +95,11 @@ static void more_edges(struct seep_frames *f)
 			if (!old[i].pc[j])
 				continue;
 			e = edges_of(f, old[i].pc[j], old[i].parent[j]);
-			e->pc[j] = old[i].pc[j];
 			e->parent[j] = old[i].parent[j];
 			e->node[j] = old[i].node[j];
+			/* As in child_slow(). */
+			atomic_signal_fence(memory_order_seq_cst);
+			e->pc[j] = old[i].pc[j];
 		}
 	seep_sys_release(old, sets * sizeof(*old));
 }
@@ -133,10 +143,14 @@ static uint32_t describe(
 		    !atomic_load(&seep_cfi_closing)) {
 			uint32_t i = f->next_near++ % SEEP_NEAR_MODULES;
 
+			/* Empty until it is whole: a handler may jump out. */
+			f->near[i].end = 0;
+			atomic_signal_fence(memory_order_seq_cst);
 			f->near[i].start = o.start;
-			f->near[i].end = o.end;
 			f->near[i].bias = o.bias;
 			f->near[i].module = module;
+			atomic_signal_fence(memory_order_seq_cst);
+			f->near[i].end = o.end;
 		}
 	}
 found:
@@ -358,7 +372,7 @@ uint32_t seep_frames_capture(struct seep_frames *f, void **frame)
 		 */
 		if (atomic_load(&seep_cfi_closing))
 			return seep_frames_capture_nested(frame);
-		seep_frames_reset(f);
+		forget_all(f);
 		f->code_epoch = epoch;
 	}
 	pays = seep_recall_pays(r);

@@ -64,8 +64,8 @@ extern struct seep_capture seep_capture;
 bool seep_frames_begin(void);
 
 bool seep_frames_init(struct seep_frames *f);
-/* Forgets all stacks and nodes: for another segment. */
-void seep_frames_reset(struct seep_frames *f);
+/* Gives back what seep_frames_init() got, also if that was not all. */
+void seep_frames_end(struct seep_frames *f);
 
 /* A copy of what the thread last unloaded code at; see frames.c. */
 extern _Atomic uint32_t seep_code_epoch;

@@ -415,9 +415,10 @@ bool seep_frames_init(struct seep_frames *f)
 	return f->pcs != NULL;
 }
 
-void seep_frames_reset(struct seep_frames *f)
+void seep_frames_end(struct seep_frames *f)
 {
-	(void)f;
+	if (f->pcs)
+		seep_sys_release(f->pcs, ROOM * sizeof(*f->pcs));
 }
 
 void seep_frames_unload_begin(void)

@@ -82,6 +82,14 @@ bool seep_recall_init(struct seep_recall *r)
 	return true;
 }
 
+void seep_recall_end(struct seep_recall *r)
+{
+	if (r->arena)
+		seep_sys_release(r->arena, r->room * sizeof(*r->arena));
+	if (r->guesses)
+		seep_sys_release(r->guesses, guesses_bytes(r));
+}
+
 void seep_recall_reset(struct seep_recall *r)
 {
 	r->last = SEEP_NO_STACK;

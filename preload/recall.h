@@ -78,8 +78,10 @@ struct seep_recall {
 #define SEEP_STACK_WORDS(n) (1u + SEEP_FRAME_WORDS * (n))
 
 bool seep_recall_init(struct seep_recall *r);
+/* Gives back what seep_recall_init() got, also if that was not all. */
+void seep_recall_end(struct seep_recall *r);
 
-/* Forgets everything: code has moved, or the nodes are of another tree. */
+/* Forgets everything: code has moved. */
 void seep_recall_reset(struct seep_recall *r);
 
 static inline uint64_t seep_stack_load(uint64_t addr)

@@ -57,25 +57,35 @@ static inline uint32_t key_slot(uint32_t key, uint32_t shift)
 	return key * 0x9e3779b1u >> shift;
 }
 
-static bool use_table(struct thread *t, uint64_t at, uint32_t log)
+static void use_table(struct thread *t, uint64_t at, uint32_t log)
 {
 	t->keys = (_Atomic uint32_t *)(seep_session.pool.base + at);
 	t->counters = (struct seep_counter *)(t->keys + (1u << log));
 	t->spreads = t->counters + (1u << log);
 	t->table_shift = 32 - log;
 	t->table_used = 0;
-	return true;
+}
+
+/* A handler has jumped out of this thread's operation: the table that readers
+ * see is the one that counts. */
+static void recover_table(struct thread *t)
+{
+	uint64_t table = atomic_load(&t->slot->table);
+	uint32_t log = table & 0xff;
+
+	use_table(t, table >> 8, log);
+	for (uint32_t i = 0; i < 1u << log; i++)
+		t->table_used += t->keys[i] != 0;
 }
 
 /* Copies the table to one twice its size and publishes that. */
 static bool grow_table(struct thread *t)
 {
-	_Atomic uint32_t *keys = t->keys;
-	struct seep_counter *from = t->counters, *from_spreads = t->spreads;
 	uint32_t old = 32 - t->table_shift, log = old + 1,
 		 mask = (1u << log) - 1;
 	bool sampled = seep_session.sample_bytes;
-	uint64_t bytes = (uint64_t)seep_counter_entry_bytes(sampled) << log;
+	uint64_t bytes = (uint64_t)seep_counter_entry_bytes(sampled) << log, at;
+	struct thread to = {0};
 	enum seep_drop cause;
 	uint32_t page;
 
@@ -85,27 +95,29 @@ static bool grow_table(struct thread *t)
 	    (uint32_t)((bytes + SEEP_PAGE - 1) / SEEP_PAGE), &cause);
 	if (!page)
 		return false;
-	use_table(t, (uint64_t)page * SEEP_PAGE, log);
+	at = (uint64_t)page * SEEP_PAGE;
+	use_table(&to, at, log);
 	for (uint32_t i = 0; i < 1u << old; i++) {
-		uint32_t j;
+		uint32_t key = t->keys[i], j;
 
-		if (!keys[i])
+		if (!key)
 			continue;
-		for (j = key_slot(keys[i], 32 - log); t->keys[j];
+		for (j = key_slot(key, 32 - log); to.keys[j];
 		     j = (j + 1) & mask)
 			;
-		memcpy((void *)&t->counters[j], (const void *)&from[i],
-		    sizeof(*from));
+		memcpy((void *)&to.counters[j], (const void *)&t->counters[i],
+		    sizeof(*to.counters));
 		if (sampled)
-			memcpy((void *)&t->spreads[j],
-			    (const void *)&from_spreads[i], sizeof(*from));
-		atomic_store_explicit(
-		    &t->keys[j], keys[i], memory_order_relaxed);
-		t->table_used++;
+			memcpy((void *)&to.spreads[j],
+			    (const void *)&t->spreads[i], sizeof(*to.spreads));
+		atomic_store_explicit(&to.keys[j], key, memory_order_relaxed);
+		to.table_used++;
 	}
 	/* release: the copy before its name. */
-	atomic_store_explicit(&t->slot->table,
-	    (uint64_t)page * SEEP_PAGE << 8 | log, memory_order_release);
+	atomic_store_explicit(
+	    &t->slot->table, at << 8 | log, memory_order_release);
+	use_table(t, at, log);
+	t->table_used = to.table_used;
 	return true;
 }
 
@@ -312,11 +324,15 @@ static struct thread *take_over(uint32_t tid)
 static struct thread *new_thread(uint32_t tid)
 {
 	struct thread *t = seep_sys_grab(sizeof(*t));
-	uint32_t page = t ? new_slot(tid) : 0;
+	uint32_t page;
 
-	if (!page || !seep_frames_init(&t->frames)) {
-		if (t)
-			seep_sys_release(t, sizeof(*t));
+	if (!t)
+		return NULL;
+	/* A slot is for good: last. */
+	page = seep_frames_init(&t->frames) ? new_slot(tid) : 0;
+	if (!page) {
+		seep_frames_end(&t->frames);
+		seep_sys_release(t, sizeof(*t));
 		return NULL;
 	}
 	t->slot = seep_pool_page(&seep_session.pool, page);
@@ -343,6 +359,10 @@ static struct thread *start_thread(void)
 	struct thread *t = seep_session.filtered ? NULL : take_over(tid);
 
 	if (t) {
+		if (t->guard) { /* it ended on top of an operation */
+			seep_watch_jumped(&t->watch);
+			recover_table(t);
+		}
 		t->guard = NULL;
 		t->last_alloc = t->last_free = NULL;
 		atomic_fetch_add(&t->slot->generation, 1);
@@ -408,6 +428,7 @@ static enum way enter(struct thread **ret, void **frame)
 			return WAY_NESTED;
 		seep_session_drop(SEEP_DROP_GUARD_RESET);
 		seep_watch_jumped(&t->watch);
+		recover_table(t);
 	}
 	t->guard = frame;
 	atomic_signal_fence(memory_order_seq_cst);

@@ -89,7 +89,7 @@ static inline void seep_record_free(void *p, void **frame)
 	}
 }
 
-/* Around realloc(): what the block was, for seep_record_realloc_end(). */
+/* Around realloc(): what the block was, for seep_record_realloc_undo(). */
 struct seep_realloc {
 	struct seep_entry old;
 	void *p;
