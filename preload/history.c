@@ -107,7 +107,7 @@ static bool is_full(const struct seep_history_ring *r, uint64_t spare)
 
 /* May a number be taken? One that finds no room afterwards is a hole, so this
  * is asked before. */
-static bool may_tell(struct seep_history_ring *r)
+static bool may_tell(struct seep_history_ring *r, bool may_wait)
 {
 	bool in_vain =
 	    atomic_load_explicit(&history.in_vain, memory_order_relaxed);
@@ -115,7 +115,7 @@ static bool may_tell(struct seep_history_ring *r)
 	/* Under a filter of system calls there is no clock and no waiting. */
 	if (!r || seep_session.filtered)
 		return false;
-	if (history.all && !in_vain)
+	if (history.all && !in_vain && may_wait)
 		return true;
 	if (is_full(r, 0))
 		return false;
@@ -125,7 +125,9 @@ static bool may_tell(struct seep_history_ring *r)
 	return true;
 }
 
-/* w: the thread's; NULL in a handler, which has none. */
+/* w: the thread's; NULL in a handler on top of the shim, which has none. That
+ * one does not wait: if it is jumped out of meanwhile, nobody gives up its
+ * number, and each such hole takes the reader's patience. */
 static bool tell(struct seep_watch *w, enum seep_history_kind kind,
     unsigned flags, void *p, size_t bytes, uint32_t node)
 {
@@ -141,7 +143,7 @@ static bool tell(struct seep_watch *w, enum seep_history_kind kind,
 	uint64_t number;
 	bool told = true;
 
-	if (!may_tell(r))
+	if (!may_tell(r, w))
 		return lose(r);
 	e.at_ns = seep_sys_now_ns();
 	if (w)
@@ -149,7 +151,7 @@ static bool tell(struct seep_watch *w, enum seep_history_kind kind,
 	atomic_signal_fence(memory_order_seq_cst);
 	number = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
 	if (__builtin_expect(!seep_history_has_room(r, number), 0) &&
-	    !(history.all && wait_for_room(r, number))) {
+	    !(history.all && w && wait_for_room(r, number))) {
 		/* The reader finds a hole here, and knows of it. */
 		atomic_fetch_add_explicit(
 		    &r->given_up, 1, memory_order_relaxed);

@@ -11,7 +11,7 @@
  * A sample is never waited for. With --record=events a writer waits for room as
  * long as the collector shows that it is alive, each time for a second at most;
  * once a wait was in vain nobody waits until there is room again, and what is
- * lost meanwhile is counted.
+ * lost meanwhile is counted. A handler on top of the shim does not wait.
  *
  * Threads:  any number at once; a struct seep_watch belongs to one.
  * Signals:  async-signal-safe; nests.
