@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* adversary.h - what the files of the adversary share: see adversary.c */
+/*
+ * adversary.h - what the files of the adversary share: see adversary.c
+ *
+ * Threads:  any number at once; rnd() has a sequence for each.
+ * Signals:  touch() allocates, in handlers, too.
+ * Memory:   touch() frees what it allocates.
+ * Trust:    none.
+ * Units:    none.
+ * Errors:   none: a block that is not had is not freed.
+ */
 #ifndef ADVERSARY_H
 #define ADVERSARY_H
 

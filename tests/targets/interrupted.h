@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* interrupted.h - where the code was that a signal interrupted */
+/*
+ * interrupted.h - where the code was that a signal interrupted
+ *
+ * Threads:  any.
+ * Signals:  for handlers: async-signal-safe.
+ * Memory:   none.
+ * Trust:    none.
+ * Units:    an address of this process.
+ * Errors:   none.
+ */
 #ifndef SEEP_TESTS_INTERRUPTED_H
 #define SEEP_TESTS_INTERRUPTED_H
 

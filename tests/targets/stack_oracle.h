@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* stack_oracle.h - what stack_oracle.c and the builds of stack_walks.c share */
+/*
+ * stack_oracle.h - what stack_oracle.c and the builds of stack_walks.c share
+ *
+ * Threads:  add_walks() before there are any; rnd() has a sequence for each.
+ * Signals:  compare() is called in handlers, too.
+ * Memory:   none.
+ * Trust:    none.
+ * Units:    levels of calls.
+ * Errors:   compare() prints both stacks and ends the program with 1.
+ */
 #ifndef SEEP_TESTS_STACK_ORACLE_H
 #define SEEP_TESTS_STACK_ORACLE_H
 
