@@ -91,28 +91,6 @@ struct seep_error *seep_store_put_histories(struct seep_store *st,
 
 /* ---- reader ------------------------------------------------------------ */
 
-/* Room for one more element of `size` bytes. */
-static bool more(
-    struct seep_cursor *c, void *p, size_t nr, size_t *room, size_t size)
-{
-	size_t want;
-	void *bigger;
-
-	if (c->err)
-		return false;
-	if (nr < *room)
-		return true;
-	want = *room ? *room * 2 : 64;
-	bigger = realloc(*(void **)p, want * size);
-	if (!bigger) {
-		seep_cursor_no_memory(c);
-		return false;
-	}
-	*(void **)p = bigger;
-	*room = want;
-	return true;
-}
-
 static struct seep_error *read_how(
     struct seep_store *st, int64_t process_id, struct seep_history *h)
 {
@@ -139,7 +117,7 @@ static struct seep_error *read_sites(
 		struct seep_history_row *row;
 		struct seep_lifetime *l;
 
-		if (!more(
+		if (!seep_cursor_more(
 			&c, &rows->sites, rows->nr_sites, &room, sizeof(*row)))
 			break;
 		row = &rows->sites[rows->nr_sites++];
@@ -170,8 +148,8 @@ static struct seep_error *read_lifetimes(
 	while (seep_cursor_next(&c)) {
 		struct seep_lifetime_row *row;
 
-		if (!more(&c, &rows->lifetimes, rows->nr_lifetimes, &room,
-			sizeof(*row)))
+		if (!seep_cursor_more(&c, &rows->lifetimes, rows->nr_lifetimes,
+			&room, sizeof(*row)))
 			break;
 		row = &rows->lifetimes[rows->nr_lifetimes++];
 		row->site = (int64_t)seep_cursor_uint(&c, 0, INT64_MAX);
@@ -193,7 +171,7 @@ static struct seep_error *read_freed(
 	while (seep_cursor_next(&c)) {
 		struct seep_freed_row *row;
 
-		if (!more(
+		if (!seep_cursor_more(
 			&c, &rows->freed, rows->nr_freed, &room, sizeof(*row)))
 			break;
 		row = &rows->freed[rows->nr_freed++];

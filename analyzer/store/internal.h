@@ -168,6 +168,10 @@ char *seep_cursor_strdup(struct seep_cursor *c, int col, bool null_allowed);
 int seep_cursor_word(struct seep_cursor *c, int col, const char *const *words);
 void seep_cursor_damaged(struct seep_cursor *c, const char *what);
 void seep_cursor_no_memory(struct seep_cursor *c);
+/* Room in the array *p, which has nr elements of `size` bytes and *room places,
+ * for one more; false without memory, or if the cursor has failed before. */
+bool seep_cursor_more(
+    struct seep_cursor *c, void *p, size_t nr, size_t *room, size_t size);
 /* Six counts; their six variances, which are finite and not negative. */
 void seep_cursor_counts(
     struct seep_cursor *c, int col, struct seep_counts *counts);

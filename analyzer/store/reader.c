@@ -91,30 +91,6 @@ struct seep_error *seep_store_freeze(struct seep_store *st)
 	return seep_store_exec(st, "BEGIN; SELECT count(*) FROM setting");
 }
 
-/* ---- arrays that grow --------------------------------------------------- */
-
-/* Room for one more element of `size` bytes; *p, *room are updated. */
-static bool more(
-    struct seep_cursor *c, void *p, size_t nr, size_t *room, size_t size)
-{
-	size_t want;
-	void *bigger;
-
-	if (c->err)
-		return false;
-	if (nr < *room)
-		return true;
-	want = *room ? *room * 2 : 64;
-	bigger = realloc(*(void **)p, want * size);
-	if (!bigger) {
-		seep_cursor_no_memory(c);
-		return false;
-	}
-	*(void **)p = bigger;
-	*room = want;
-	return true;
-}
-
 /* ---- settings ----------------------------------------------------------- */
 
 struct seep_error *seep_store_get(
@@ -193,7 +169,8 @@ static struct seep_error *read_arguments(
 		if (nr > MAX_ARGUMENTS)
 			seep_cursor_damaged(&c, "a command has no end");
 		/* one more for the NULL, which is there at any moment */
-		if (!more(&c, &p->command, nr + 1, &room, sizeof(char *)))
+		if (!seep_cursor_more(
+			&c, &p->command, nr + 1, &room, sizeof(char *)))
 			break;
 		p->command[nr] = NULL;
 		p->command[nr] = seep_cursor_strdup(&c, 0, false);
@@ -267,7 +244,7 @@ struct seep_error *seep_store_processes(
 
 	seep_cursor_init(&c, st, SEEP_STMT_PROCESSES);
 	while (seep_cursor_next(&c)) {
-		if (!more(&c, &list, n, &room, sizeof(*list)))
+		if (!seep_cursor_more(&c, &list, n, &room, sizeof(*list)))
 			break;
 		list[n] = (struct seep_process){0};
 		read_process(&c, &list[n++]);
@@ -304,7 +281,7 @@ struct seep_error *seep_store_snapshots(struct seep_store *st,
 	while (seep_cursor_next(&c)) {
 		struct seep_snapshot *s;
 
-		if (!more(&c, &list, n, &room, sizeof(*list)))
+		if (!seep_cursor_more(&c, &list, n, &room, sizeof(*list)))
 			break;
 		s = &list[n++];
 		s->process_id = process_id;
@@ -444,7 +421,7 @@ struct seep_error *seep_store_nodes(
 
 	seep_cursor_init(&c, st, SEEP_STMT_NODES);
 	while (seep_cursor_next(&c)) {
-		if (!more(&c, &list, n, &room, sizeof(*list)))
+		if (!seep_cursor_more(&c, &list, n, &room, sizeof(*list)))
 			break;
 		read_node(&c, &list[n]);
 		if (!c.err && list[n].id != (int64_t)n + 1)
@@ -471,7 +448,7 @@ struct seep_error *seep_store_modules(
 
 	seep_cursor_init(&c, st, SEEP_STMT_MODULES);
 	while (seep_cursor_next(&c)) {
-		if (!more(&c, &list, n, &room, sizeof(*list)))
+		if (!seep_cursor_more(&c, &list, n, &room, sizeof(*list)))
 			break;
 		list[n].id = (int64_t)seep_cursor_uint(
 		    &c, 0, SEEP_STORE_MAX_MODULES - 1);
@@ -580,7 +557,7 @@ struct seep_error *seep_store_symbols(struct seep_store *st, int64_t module,
 	while (seep_cursor_next(&c)) {
 		struct seep_frame *f;
 
-		if (!more(&c, &list, n, &room, sizeof(*list)))
+		if (!seep_cursor_more(&c, &list, n, &room, sizeof(*list)))
 			break;
 		f = &list[n++];
 		*f = (struct seep_frame){.offset = offset};

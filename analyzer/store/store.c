@@ -595,6 +595,27 @@ void seep_cursor_no_memory(struct seep_cursor *c)
 		c->err = seep_store_no_memory(c->st);
 }
 
+bool seep_cursor_more(
+    struct seep_cursor *c, void *p, size_t nr, size_t *room, size_t size)
+{
+	size_t want;
+	void *bigger;
+
+	if (c->err)
+		return false;
+	if (nr < *room)
+		return true;
+	want = *room ? *room * 2 : 64;
+	bigger = realloc(*(void **)p, want * size);
+	if (!bigger) {
+		seep_cursor_no_memory(c);
+		return false;
+	}
+	*(void **)p = bigger;
+	*room = want;
+	return true;
+}
+
 static void bad_value(struct seep_cursor *c, int col, const char *what)
 {
 	if (!c->err)
