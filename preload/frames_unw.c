@@ -7,9 +7,10 @@
  * for libunwind's blocking of signals.
  *
  * What libunwind does inside malloc has to be harmless there:
- * - It would call dl_iterate_phdr(), and wait for a thread that is in dlopen()
- *   and allocates. So it is libunwind's general library that is used, in which
- *   finding unwind information is a callback: ours asks _dl_find_object().
+ * - dl_iterate_phdr() is never called: it waits for a thread that is in
+ *   dlopen() and allocates. libunwind's local library would call it, so it is
+ *   the general one that is used, in which finding unwind information is a
+ *   callback: ours asks _dl_find_object().
  * - It reads memory through a callback, too. Ours tries a page before reading
  *   it, without a signal: wrong unwind information ends a stack.
  * - Without unwind information it would guess. It is told to stop.
